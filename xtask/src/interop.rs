@@ -43,7 +43,7 @@ pub(crate) enum Part {
     Acts,
     /// Logins in a PostgreSQL 15, which is started for it
     Postgresql,
-    /// The SDKs in other languages than Rust: their tests, and all that they do against a server
+    /// The SDKs in other languages than Rust: their tests, all that they do against a server, and examples in all
     Sdks,
     /// Signatures of components, by `minisign` and for it
     Signatures,
@@ -70,7 +70,8 @@ pub(crate) fn interop(workspace: &Workspace, steps: &mut Steps, only: &[Part]) -
     check_tools(steps, only)?;
     components::build(workspace, steps, Guests::None)?;
     // Of the whole workspace, so that its dependencies are built with the same features, and only once.
-    let build = ["build", "--locked", "--workspace", "--bin", "attorn", "--bin", "attorn-interop"];
+    let programs = ["--bin", "attorn", "--bin", "attorn-interop", "--example", "articles"];
+    let build = [&["build", "--locked", "--workspace"][..], &programs].concat();
     steps.command("build", &workspace.cargo(&build))?;
     play(workspace, steps, only, None)?;
     steps.summary();

@@ -11,7 +11,7 @@
 //! The way of an identity that a trust domain vouches for: [`svid`].
 //!
 //! The way of a token: a [`TokenClaims`] is made of a grant, and a [`TokenSigner`] signs it;
-//! [`UnverifiedToken`] reads it again and gives the grant's id.
+//! [`UnverifiedToken`] reads it again and gives the grant's id, or to the service that it is for a [`ServiceToken`].
 //!
 //! The way of a provider's token: [`issuer_token::UnverifiedToken::parse`] checks its form and says which
 //! issuer it claims; the caller finds what is recorded about that issuer, and its keys; and
@@ -56,7 +56,7 @@ pub use seal::{SealError, SealKey};
 pub use secret::{OperatorToken, OperatorTokenKind};
 pub use signer::{ComponentSignature, KeyId, SignatureError, SignerKey, SignerKeyError};
 pub use token::{TokenClaims, TokenKeyError, TokenSigner, TokenSubject, generate_token_key, jwks};
-pub use token_check::{NotOurToken, UnverifiedToken};
+pub use token_check::{NotOurToken, ServiceToken, UnverifiedToken};
 pub use user_key::{NamesKey, PseudonymKind, UserKey};
 pub use webhook::WebhookSecret;
 pub use wrap::{KeyLabel, RootKey, WrapError};

@@ -4,7 +4,8 @@
 //!
 //! [`UnverifiedProof::parse`] needs no key and costs little, so that strangers are sent away before
 //! any signature is verified. [`UnverifiedProof::verify`] takes the key from the registry, never from
-//! the proof. Whether a proof came before is the business of [`crate::ReplayGuard`].
+//! the proof. A service has no registry: [`UnverifiedProof::verify_by_holder`] takes the one key whose
+//! thumbprint a token is bound to. Whether a proof came before is the business of [`crate::ReplayGuard`].
 
 use std::fmt;
 
@@ -12,7 +13,7 @@ use attorn_core::{KeyThumbprint, TimeMs};
 use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest as _, Sha256};
 
-use crate::jwk::Algorithm;
+use crate::jwk::Jwk;
 use crate::key::{PublicKey, SIGNATURE_BYTES};
 use crate::nonce::Nonces;
 use crate::target::{query_of, same_target};
@@ -81,7 +82,7 @@ pub struct UnverifiedProof {
     /// Where the part ends that is signed.
     signed_bytes: usize,
     signature: [u8; SIGNATURE_BYTES],
-    algorithm: Algorithm,
+    jwk: Jwk,
     thumbprint: KeyThumbprint,
     claims: wire::Claims,
 }
@@ -108,14 +109,7 @@ impl UnverifiedProof {
         let signature = decode(signature)?;
         let signature = signature.try_into().map_err(|_| ProofError::Malformed("its signature has not 64 bytes"))?;
         let thumbprint = header.jwk.thumbprint();
-        Ok(Self {
-            compact: compact.into(),
-            signed_bytes,
-            signature,
-            algorithm: header.jwk.algorithm(),
-            thumbprint,
-            claims,
-        })
+        Ok(Self { compact: compact.into(), signed_bytes, signature, jwk: header.jwk, thumbprint, claims })
     }
 
     /// The thumbprint of the key that the proof names. Nobody showed yet that they hold it.
@@ -136,6 +130,33 @@ impl UnverifiedProof {
         expectation: &ProofExpectation<'_>,
         nonces: &Nonces,
     ) -> Result<VerifiedProof, ProofError> {
+        self.verify_with(registered, expectation, Some(nonces))
+    }
+
+    /// Check the proof against a request to a service, by the key of whoever holds the token that comes with it: its
+    /// thumbprint is what the token is bound to. A service gives out no nonces, and remembers proofs all the same.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::verify`], but for the nonce.
+    pub fn verify_by_holder(
+        self,
+        holder: &KeyThumbprint,
+        expectation: &ProofExpectation<'_>,
+    ) -> Result<VerifiedProof, ProofError> {
+        if self.thumbprint != *holder {
+            return Err(ProofError::BadSignature);
+        }
+        let key = PublicKey::new(&self.jwk).map_err(|_| ProofError::BadSignature)?;
+        self.verify_with(&key, expectation, None)
+    }
+
+    fn verify_with(
+        self,
+        registered: &PublicKey,
+        expectation: &ProofExpectation<'_>,
+        nonces: Option<&Nonces>,
+    ) -> Result<VerifiedProof, ProofError> {
         let claims = &self.claims;
         if *claims.method != *expectation.method {
             return Err(ProofError::MethodMismatch);
@@ -149,7 +170,9 @@ impl UnverifiedProof {
             return Err(ProofError::PassageMismatch);
         }
         check_age(claims.issued_at, expectation.now)?;
-        nonces.check(claims.nonce.as_deref().ok_or(ProofError::NonceMissing)?, expectation.now)?;
+        if let Some(nonces) = nonces {
+            nonces.check(claims.nonce.as_deref().ok_or(ProofError::NonceMissing)?, expectation.now)?;
+        }
         let access_token_hash = expectation.access_token.map(|token| BASE64URL_NOPAD.encode(&Sha256::digest(token)));
         if claims.access_token_hash != access_token_hash {
             return Err(ProofError::AccessTokenMismatch);
@@ -162,7 +185,7 @@ impl UnverifiedProof {
         }
         // A caller that looked up another key finds out here, and so does whoever sends one key's
         // proof with another's header.
-        let names_key = self.thumbprint == *registered.thumbprint() && self.algorithm == registered.algorithm();
+        let names_key = self.thumbprint == *registered.thumbprint() && self.jwk.algorithm() == registered.algorithm();
         let signed = &self.compact.as_bytes()[..self.signed_bytes];
         if !names_key || !registered.verifies(signed, &self.signature) {
             return Err(ProofError::BadSignature);
@@ -178,7 +201,7 @@ impl fmt::Debug for UnverifiedProof {
 }
 
 /// A proof of the expected request, signed by a registered key. It may have come before: it is worth
-/// nothing until [`crate::ReplayGuard::accept`] took it. Only [`UnverifiedProof::verify`] makes one.
+/// nothing until [`crate::ReplayGuard::accept`] took it. Only [`UnverifiedProof`] makes one.
 #[derive(Debug)]
 pub struct VerifiedProof {
     key: PublicKey,

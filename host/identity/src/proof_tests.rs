@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::forge::{BODY, NOW, NOW_S, Scene, Signer, URL, digest_of, encode, expectation, scenes};
 use super::*;
-use crate::jwk::Jwk;
+use crate::jwk::{Algorithm, Jwk};
 use crate::{ReplayGuard, ReplayLimits};
 
 #[test]

@@ -84,6 +84,43 @@ fn proofs_of_what_goes_on_are_taken_and_each_spoiled_one_is_refused_for_its_reas
     }
 }
 
+/// What a service sees of one token and one proof, at the vectors' time: nothing, or the code that it refuses with.
+fn refusal(vectors: &Value, access_token: &str, proof: &str) -> Option<&'static str> {
+    let now = TimeMs(vectors["now_s"].as_u64().unwrap() * 1_000);
+    let (audience, key) = (text(&vectors["audience"]), key(&vectors["jwks"]["keys"][0]));
+    let token = UnverifiedToken::parse(access_token)
+        .and_then(|token| token.verify_for(audience, &key, text(&vectors["issuer"]), now));
+    let Ok(token) = token else { return Some("bad_token") };
+    let expectation = ProofExpectation {
+        method: text(&vectors["method"]),
+        url: &format!("{audience}{}", text(&vectors["path"])),
+        body: text(&vectors["body"]).as_bytes(),
+        body_digest: BodyDigest::Needed,
+        now,
+        access_token: Some(access_token),
+        passage: None,
+    };
+    let proof = UnverifiedProof::parse(proof).and_then(|proof| proof.verify_by_holder(&token.holder, &expectation));
+    let granted = (token.action.as_str(), token.resource.as_str());
+    match proof {
+        Err(_) => Some("bad_proof"),
+        Ok(_) if granted.0 != vectors["action"] => Some("other_action"),
+        Ok(_) if granted.1 != vectors["resource"] => Some("other_resource"),
+        Ok(_) => None,
+    }
+}
+
+#[test]
+fn what_the_sdks_of_services_refuse_is_refused_here() {
+    let vectors = vectors(include_str!("../../../tests/vectors/credentials.json"));
+    for refused in vectors["refused"].as_array().unwrap() {
+        let found = refusal(&vectors, text(&refused["access_token"]), text(&refused["proof"]));
+        // Which arguments a digest is of is not known here.
+        let expect = Some(text(&refused["code"])).filter(|code| *code != "other_arguments");
+        assert_eq!(found, expect, "{}", refused["name"]);
+    }
+}
+
 #[test]
 fn tokens_that_the_sdks_take_are_ours() {
     let vectors = vectors(include_str!("../../../tests/vectors/credentials.json"));
@@ -92,4 +129,25 @@ fn tokens_that_the_sdks_take_are_ours() {
     assert_eq!(token.verify(&key, text(&vectors["issuer"])).unwrap().to_string(), good["grant"]);
     let proof = UnverifiedProof::parse(text(&good["proof"])).unwrap();
     assert_ne!(proof.thumbprint(), key.thumbprint());
+    assert_eq!(refusal(&vectors, text(&good["access_token"]), text(&good["proof"])), None);
+    for spelled_otherwise in good["same_targets"].as_array().unwrap() {
+        assert_eq!(refusal(&vectors, text(&good["access_token"]), text(spelled_otherwise)), None);
+    }
+}
+
+#[test]
+fn whichever_byte_of_a_token_or_a_proof_changes_a_service_refuses_it() {
+    let vectors = vectors(include_str!("../../../tests/vectors/credentials.json"));
+    let (token, proof) = (text(&vectors["good"]["access_token"]), text(&vectors["good"]["proof"]));
+    let flipped = |text: &str, at: usize| {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes[at] ^= 1;
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    for at in 0..token.len() {
+        assert!(refusal(&vectors, &flipped(token, at), proof).is_some(), "byte {at} of the token");
+    }
+    for at in 0..proof.len() {
+        assert_eq!(refusal(&vectors, token, &flipped(proof, at)), Some("bad_proof"), "byte {at} of the proof");
+    }
 }

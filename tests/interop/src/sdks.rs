@@ -1,7 +1,7 @@
 //! The SDKs for agents and services in other languages than Rust: their own tests, and all that they do against a
 //! server with a user, an approval and a second agent.
 //!
-//! Their examples run against a server with the agents of the demo.
+//! Their examples run against a server with the agents of the demo, and so does the one for services in Rust.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -67,6 +67,12 @@ pub(crate) async fn play(tools: &Tools, steps: &mut Steps) {
     let demo = steps.take("attorn starts as in the demo", Demo::start()).await;
     steps.take("the examples in Python", python_examples(tools, site.path(), &demo)).await;
     steps.take("the examples in TypeScript", typescript_examples(tools, &demo)).await;
+    steps.take("the example in Rust", demo.serves(Command::new(rust_example("articles")))).await;
+}
+
+/// An example that cargo built beside this program.
+fn rust_example(name: &str) -> PathBuf {
+    std::env::current_exe().unwrap().with_file_name("examples").join(name)
 }
 
 /// A program of the SDKs' own environment, in the directory of a package; it leaves nothing in the tree.
