@@ -22,6 +22,8 @@ pub const BYTES_MAX: u64 = 1 << 20;
 pub struct Bundle {
     /// `modules`, `data` and, where the manifest says it, `rego_version`.
     pub settings: Map<String, Value>,
+    /// The modules that test others, `*_test.rego`, by their paths inside. They are no part of the settings.
+    pub tests: Map<String, Value>,
     /// What is in it and left out, for people.
     pub left_out: Vec<String>,
 }
@@ -78,7 +80,7 @@ pub fn read(path: &Path) -> Result<Bundle, BundleError> {
     let is_directory = std::fs::metadata(path).map_err(|source| io(path, source))?.is_dir();
     let files = if is_directory { Files::of_directory(path)? } else { Files::of_archive(path)? };
     let mut left_out = Vec::new();
-    let mut modules = Map::new();
+    let (mut modules, mut tests) = (Map::new(), Map::new());
     let mut data = Map::new();
     let mut manifest = None;
     for (name, bytes) in files.0 {
@@ -93,7 +95,10 @@ pub fn read(path: &Path) -> Result<Bundle, BundleError> {
                     refused(&name, format!("`data.{at}` is in another file, too, and one of them would be lost"))
                 })?;
             }
-            file if file.ends_with("_test.rego") => left_out.push(format!("`{name}` tests others")),
+            file if file.ends_with("_test.rego") => {
+                left_out.push(format!("`{name}` tests others"));
+                tests.insert(name.clone(), text.into());
+            }
             _ if extension == Some("rego") => {
                 modules.insert(name.clone(), text.into());
             }
@@ -117,7 +122,7 @@ pub fn read(path: &Path) -> Result<Bundle, BundleError> {
     }
     settings.insert("modules".into(), modules.into());
     settings.insert("data".into(), data.into());
-    Ok(Bundle { settings, left_out })
+    Ok(Bundle { settings, tests, left_out })
 }
 
 impl Manifest {
@@ -167,7 +172,7 @@ fn outside(data: &Map<String, Value>, above: &mut Vec<String>, roots: &[Vec<Stri
 }
 
 /// The package of a module, as its first line that begins so has it.
-fn package(module: &str) -> Option<Vec<String>> {
+pub(crate) fn package(module: &str) -> Option<Vec<String>> {
     let line = module.lines().find_map(|line| line.trim_start().strip_prefix("package "))?;
     let name = line.split(['#', ';']).next().unwrap_or_default().trim();
     let parts = name.split(['.', '[']).map(|part| part.trim_matches(|c: char| "\"]".contains(c)).to_owned());

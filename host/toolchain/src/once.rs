@@ -110,15 +110,7 @@ pub async fn ask(
     let invalid = |what| move |problem: String| OnceError::Invalid { what, problem };
     let settings = canonical(settings).map_err(|error| invalid("settings")(error.to_string()))?;
     let (context, given) = context_of(file, context).map_err(invalid("context"))?;
-    let request = LoadRequest {
-        name: "under-test".parse()?,
-        component,
-        settings: settings.as_str(),
-        limits: PolicyLimits { wall_us_max: cases::WALL_US_MAX, ..limits },
-        metered: true,
-        without_snapshot: false,
-    };
-    let policy = engine.load_watched(request, &Progress::default(), &Cancel::default())?;
+    let policy = load(engine, component, settings.as_str(), limits)?;
     let known = given.known(policy.requirements(), &context).map_err(invalid("context"))?;
     let Known { facts, counters } = known.clone();
     let question = Question { policy: policy.clone(), known };
@@ -126,6 +118,24 @@ pub async fn ask(
     let evaluation = evaluations.into_iter().next().ok_or(Busy)?;
     let said = Said::outcome(&evaluation.outcome).in_full().unwrap_or_default();
     Ok(Answer { said, evaluation, facts, counters, policy })
+}
+
+/// A policy whose instructions are counted, and that has more time than in a decision.
+pub(crate) fn load(
+    engine: &Engine,
+    component: &[u8],
+    settings: &str,
+    limits: PolicyLimits,
+) -> Result<LoadedPolicy, OnceError> {
+    let request = LoadRequest {
+        name: "under-test".parse()?,
+        component,
+        settings,
+        limits: PolicyLimits { wall_us_max: cases::WALL_US_MAX, ..limits },
+        metered: true,
+        without_snapshot: false,
+    };
+    Ok(engine.load_watched(request, &Progress::default(), &Cancel::default())?)
 }
 
 fn context_of(file: &str, bytes: &[u8]) -> Result<(attorn_core::EvaluationContext, Given), String> {

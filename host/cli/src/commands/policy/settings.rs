@@ -52,7 +52,7 @@ fn joined(others: Value, bundle: Map<String, Value>) -> Result<Value, Failure> {
     Ok(settings.into())
 }
 
-fn failed(error: &BundleError) -> Failure {
+pub(super) fn failed(error: &BundleError) -> Failure {
     let failure = Failure::of(error);
     match error {
         BundleError::Io { .. } => failure.with_help("`--rego` is a directory, or a bundle: `bundle.tar.gz`"),

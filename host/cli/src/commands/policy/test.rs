@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use attorn_toolchain::cases::{self, CaseReport, CasesError, Far, Report, Side, Updated};
+use attorn_toolchain::once::OnceError;
+use attorn_toolchain::opa_test::{OpaTestError, OpaTests};
 use attorn_toolchain::project::COMPONENT;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::local;
+use super::{local, push, settings};
 use crate::bar::Bar;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -22,11 +24,15 @@ use crate::output::{Output, harmless};
     after_help = "The directory holds `cases/*.json` or `*.yaml` and, unless `--component` names another file, `policy.wasm`.
 What a case is, `sdk/policy/CASES.md` says.
 
+With `--rego` it is the tests of OPA's policies that run, rules that begin with `test_`, as `opa test` runs them; those that
+begin with `todo_test_` are named and left out.
+
 Examples:
   attorn policy test
   attorn policy test my-policy --junit cases.xml
   attorn policy test plugins/read-only --component target/wasm/components/read-only.wasm
   attorn policy test --update                what is said now is what is expected from now on
+  attorn policy test --rego policies/ --component target/wasm/components/rego.wasm
 
 Ends with 0 if all cases hold, 7 if one does not, 1 if they could not be run, and 2 if the arguments mean nothing."
 )]
@@ -43,10 +49,19 @@ pub(crate) struct Test {
     /// Replace what failing cases expect by what came, in their files
     #[arg(long)]
     update: bool,
+    /// Run OPA's tests of a directory, or of a bundle as `opa build` makes it, in the plugin `rego`
+    #[arg(long, value_name = "DIR|FILE", conflicts_with_all = ["dir", "update"], requires = "component")]
+    rego: Option<PathBuf>,
+    /// Of the plugin's settings, `rego_version` and `builtin_errors`: JSON, or a file that holds it
+    #[arg(long, value_name = "JSON|FILE", requires = "rego")]
+    with: Option<String>,
 }
 
 impl Test {
     pub(super) async fn run(self, output: &Output) -> Result<Exit, Failure> {
+        if let Some(rego) = &self.rego {
+            return self.run_rego(rego, output).await;
+        }
         let directory = self.dir.join("cases");
         let component = component(&self.dir, self.component.as_deref())?;
         let engine = local::engine()?;
@@ -56,10 +71,7 @@ impl Test {
         let ran = cases::run_dir_watched(&engine, side, &directory, |far| shown.far(far)).await;
         drop(shown);
         let report = ran.map_err(|error| not_run(&error))?;
-        if let Some(path) = &self.junit {
-            let xml = cases::junit("attorn policy test", &report).map_err(Failure::new)?;
-            write_whole(path, xml.as_bytes())?;
-        }
+        self.write_junit(&report)?;
         let updated = if self.update {
             cases::update(&directory, &report).map_err(|error| not_run(&error))?
         } else {
@@ -73,6 +85,38 @@ impl Test {
         // What was rewritten holds now; what could not be does not.
         let holds = if self.update { updated.left.is_empty() } else { report.all_passed() };
         Ok(if holds { Exit::Done } else { Exit::CaseFailed })
+    }
+
+    /// The same for tests that stand beside policies of OPA.
+    async fn run_rego(&self, rego: &Path, output: &Output) -> Result<Exit, Failure> {
+        let component = component(&self.dir, self.component.as_deref())?;
+        let with = self.with.as_deref().map_or_else(|| Ok(json!({})), push::settings)?;
+        let Value::Object(with) = with else {
+            return Err(Failure::usage("the settings of `--with` are no JSON object"));
+        };
+        let tests = OpaTests::read(rego, &with).map_err(|error| no_test_run(&error))?;
+        let (engine, limits) = (local::engine()?, local::limits(&component));
+        let shown = Shown::new(output);
+        let ran = tests.run(&engine, &component, limits, |far| shown.far(far)).await;
+        drop(shown);
+        let report = ran.map_err(|error| no_test_run(&error))?;
+        self.write_junit(&report)?;
+        if output.json {
+            let mut wire = wire(&report, &Updated::default());
+            wire["left_out"] = json!(tests.left_out);
+            output.json(&wire)?;
+        } else {
+            print_failed(output, &report);
+            tests.left_out.iter().for_each(|name| output.note(format!("left out: {name}")));
+            output.line(format!("{} tests, {} failed", report.cases.len(), report.failed().count()));
+        }
+        Ok(if report.all_passed() { Exit::Done } else { Exit::CaseFailed })
+    }
+
+    fn write_junit(&self, report: &Report) -> Result<(), Failure> {
+        let Some(path) = &self.junit else { return Ok(()) };
+        let xml = cases::junit("attorn policy test", report).map_err(Failure::new)?;
+        write_whole(path, xml.as_bytes())
     }
 }
 
@@ -89,6 +133,16 @@ pub(super) fn component(dir: &Path, named: Option<&Path>) -> Result<Vec<u8>, Fai
         return Err(Failure::new(format!("there is no `{}`", path.display())).with_help(help));
     }
     super::read_component(&path)
+}
+
+fn no_test_run(error: &OpaTestError) -> Failure {
+    match error {
+        OpaTestError::Bundle(error) => settings::failed(error),
+        OpaTestError::Once(OnceError::NotLoaded(error)) => local::not_loaded(error),
+        OpaTestError::NoTests { .. } => Failure::of(error)
+            .with_help("tests are rules like `test_reader_is_allowed if { … }`, in modules that end in `_test.rego`"),
+        OpaTestError::Once(_) => Failure::of(error),
+    }
 }
 
 pub(super) fn not_run(error: &CasesError) -> Failure {
@@ -167,7 +221,8 @@ fn row([state, fuel, memory, case]: [&str; 4]) -> String {
     format!("{state:6}  {fuel:>10}  {memory:>6}  {case}")
 }
 
-fn print(output: &Output, report: &Report, updated: &Updated) {
+/// Each that failed, with what went otherwise, and an empty line.
+fn print_failed(output: &Output, report: &Report) {
     for case in report.failed() {
         output.line("");
         output.line(format!("{}: {}", case.file, case.name));
@@ -176,6 +231,10 @@ fn print(output: &Output, report: &Report, updated: &Updated) {
         }
     }
     output.line("");
+}
+
+fn print(output: &Output, report: &Report, updated: &Updated) {
+    print_failed(output, report);
     let kinds = report.coverage.kinds().map(|(kind, count)| format!("{kind} {count}"));
     output.line(format!("came to: {}", kinds.join(", ")));
     let missed: Vec<&str> = report.coverage.reasons_missed().into_iter().collect();
