@@ -260,7 +260,7 @@ mod tests {
             "",
             "test_a if true",
             "package a\n# test_b if true",
-            "package a\nx := \"\\\"\ntest_b\"",
+            "package a\nx := {\"\\\"}\",\ntest_b,\n}",
             "package a\nx := `\ntest_b\n`",
             "package a\nx := [\ntest_b,\n]",
             "package a\nallow if {\n\ttest_b\n}",
