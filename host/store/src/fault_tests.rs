@@ -299,7 +299,7 @@ async fn what_the_engine_shows_before_it_is_said_is_neither_acknowledged_nor_rea
     };
     let commit = spawn(&store, change);
     // The engine shows the change before anybody may hear of it.
-    while store.shared.trees.version(&meta(2)).is_ok_and(|version| version.is_none()) {
+    while store.shared.trees.raw(&meta(2)).is_ok_and(|stored| stored.is_none()) {
         tokio::task::yield_now().await;
     }
     // A refusal tells of it, so it waits as well.

@@ -15,7 +15,7 @@ use crate::commit::Committed;
 use crate::error::{CommitError, StorageError};
 use crate::head::{Head, LogName};
 use crate::key::Key;
-use crate::trees::{NewEntry, Stored, Trees, ValueError};
+use crate::trees::{NewEntry, Raw, Stored, Trees, ValueError};
 
 /// Why a batch does not happen.
 enum Refusal {
@@ -58,8 +58,8 @@ pub(crate) struct Group<'a> {
     pub(crate) may_end_something: bool,
     /// Those that are not made yet: where each stands, and what it says.
     bodies: Vec<(EntryRef, EntryBody)>,
-    /// The versions that were read for requirements, as they stood before the group: many batches name the same keys.
-    read: HashMap<Key, Option<u64>>,
+    /// What stood under keys before the group, of those that were read: many batches name the same ones.
+    read: HashMap<Key, Option<Raw>>,
 }
 
 impl<'a> Group<'a> {
@@ -160,20 +160,34 @@ impl<'a> Group<'a> {
         Ok(conflicts)
     }
 
-    /// The version of a key before this group. Nothing is applied while a group is made.
-    fn version_before(&mut self, key: &Key) -> Result<Option<u64>, ValueError> {
-        if let Some(version) = self.read.get(key) {
-            return Ok(*version);
+    /// What stood under a key before this group, of which nothing is applied yet: read once, and not at all where it is
+    /// known from a requirement.
+    pub(crate) fn before(&self, key: &[u8]) -> Result<Option<Raw>, StorageError> {
+        match self.read.get(key) {
+            Some(before) => Ok(before.clone()),
+            None => self.trees.raw_at(key),
         }
-        let version = self.trees.version(key)?;
-        self.read.insert(key.clone(), version);
-        Ok(version)
     }
 
-    fn count(&self, key: &Key) -> Result<u64, ValueError> {
+    /// The same, and keep it for the next who asks.
+    fn read(&mut self, key: &Key) -> Result<Option<Raw>, StorageError> {
+        if let Some(before) = self.read.get(key) {
+            return Ok(before.clone());
+        }
+        let before = self.trees.raw_at(key.as_bytes())?;
+        self.read.insert(key.clone(), before.clone());
+        Ok(before)
+    }
+
+    fn version_before(&mut self, key: &Key) -> Result<Option<u64>, ValueError> {
+        let version = self.read(key)?.map(|before| Stored::version_in(key, &before));
+        version.transpose().map_err(ValueError::Invalid)
+    }
+
+    fn count(&mut self, key: &Key) -> Result<u64, ValueError> {
         let count = match self.changes.get(key) {
             Some(change) => change.as_ref().map(|stored| stored.count(key)),
-            None => self.trees.value(key)?.map(|stored| stored.count(key)),
+            None => self.read(key)?.map(|before| Stored::parse(key, &before).and_then(|stored| stored.count(key))),
         };
         Ok(count.transpose().map_err(ValueError::Invalid)?.unwrap_or(0))
     }
@@ -187,5 +201,47 @@ impl<'a> Group<'a> {
             self.bodies.push((at, body));
         }
         self.bodies[from..].iter().map(|(at, _)| at.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use attorn_log::Link;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::fixtures::{add, batch, counter, log, meta};
+    use crate::open::FIRST_EPOCH;
+    use crate::redo::Write;
+    use crate::trees::TreeName;
+
+    #[test]
+    fn what_a_batch_was_checked_against_is_not_read_again() {
+        let dir = TempDir::new().unwrap();
+        let trees = Trees::open(dir.path()).unwrap();
+        let write = |key: &Key, count: u64| {
+            let stored = Stored { version: count, entries: 0..0, value: count.to_be_bytes().to_vec() };
+            let write = Write { tree: TreeName::State, key: key.as_bytes().to_vec(), value: Some(stored.to_bytes()) };
+            trees.apply(&[write]).unwrap();
+        };
+        write(&meta(2), 7);
+        write(&counter(3), 4);
+        let log = LogName { id: log(), epoch: FIRST_EPOCH, earlier: Vec::new() };
+        let head = Head { version: 9, size: 0, last_link: Link::NONE };
+        let mut group = Group::new(&trees, &log, head, TreeBuilder::new());
+        let checked = batch(|batch| {
+            batch.require = vec![(meta(1), Require::Absent), (meta(2), Require::Version(7))];
+            batch.put = vec![(meta(1), b"new".to_vec()), (meta(4), b"unasked".to_vec())];
+            batch.add = vec![add(3, 1, 9)];
+        });
+        group.take(checked).unwrap().unwrap();
+        // Nobody else writes meanwhile. If somebody did, it would show who reads twice.
+        let all = [meta(1), meta(2), counter(3), meta(4)];
+        all.iter().for_each(|key| write(key, 1_000));
+        let before = all.each_ref().map(|key| {
+            let raw = group.before(key.as_bytes()).unwrap();
+            raw.map(|raw| Stored::parse(key, &raw).unwrap().version)
+        });
+        assert_eq!(before, [None, Some(7), Some(4), Some(1_000)]);
     }
 }

@@ -28,7 +28,7 @@ use crate::error::StorageError;
 use crate::head::{self, Head, LogName};
 use crate::key::{KeyKind, KeyPrefix};
 use crate::redo::Write;
-use crate::trees::{TreeName, Trees, imprint_write};
+use crate::trees::{Raw, TreeName, Trees, imprint_write};
 
 const FORM: u8 = 1;
 const NAME_BYTES: usize = 8;
@@ -113,12 +113,17 @@ impl Imprint {
         Ok(sum)
     }
 
-    /// What it comes to when these writes are made, of which none is made yet.
-    pub(crate) fn after(mut self, key: &ImprintKey, trees: &Trees, writes: &[Write]) -> Result<Self, StorageError> {
+    /// What it comes to when these writes are made, of which none is made yet; `before` tells what stands under a key.
+    pub(crate) fn after(
+        mut self,
+        key: &ImprintKey,
+        before: impl Fn(&[u8]) -> Result<Option<Raw>, StorageError>,
+        writes: &[Write],
+    ) -> Result<Self, StorageError> {
         let apart = apart();
         let of_state = |write: &&Write| write.tree == TreeName::State && !write.key.starts_with(apart.as_bytes());
         for Write { key: at, value, .. } in writes.iter().filter(of_state) {
-            if let Some(before) = trees.raw_at(at)? {
+            if let Some(before) = before(at)? {
                 self.toggle(key, at, &before);
             }
             if let Some(value) = value {

@@ -17,6 +17,7 @@ mod parties;
 mod policies;
 mod prefix;
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use attorn_core::TimeMs;
@@ -32,6 +33,13 @@ const SEPARATOR: u8 = 0;
 /// The key of one value.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(Box<[u8]>);
+
+/// They are equal, and have the same hash, as their bytes are and have.
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 impl Key {
     fn of(kind: KeyKind, segments: &[&str]) -> Self {

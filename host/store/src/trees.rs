@@ -85,6 +85,9 @@ impl TreeName {
 /// Keys and their values, as they stand in a tree.
 pub(crate) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
+/// What stands under a key, header and all. A clone copies nothing.
+pub(crate) type Raw = sled::IVec;
+
 /// A value as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stored {
@@ -118,6 +121,12 @@ impl Stored {
             Some(Self { version: u64::from_be_bytes(*version), entries, value: value.to_vec() })
         };
         parse().ok_or_else(|| RecordError::new(key, RecordProblem::Header))
+    }
+
+    /// The version alone.
+    pub(crate) fn version_in(key: &Key, bytes: &[u8]) -> Result<u64, RecordError> {
+        let version = bytes.first_chunk().copied().map(u64::from_be_bytes);
+        version.ok_or_else(|| RecordError::new(key, RecordProblem::Header))
     }
 
     /// The value as a counter's.
@@ -216,17 +225,6 @@ impl Trees {
         Ok(pairs)
     }
 
-    /// The version of a value.
-    pub(crate) fn version(&self, key: &Key) -> Result<Option<u64>, ValueError> {
-        let Some(bytes) = self.tree(TreeName::State).get(key.as_bytes()).map_err(StorageError::from)? else {
-            return Ok(None);
-        };
-        match bytes.first_chunk() {
-            Some(version) => Ok(Some(u64::from_be_bytes(*version))),
-            None => Err(ValueError::Invalid(RecordError::new(key, RecordProblem::Header))),
-        }
-    }
-
     pub(crate) fn value(&self, key: &Key) -> Result<Option<Stored>, ValueError> {
         let bytes = self.tree(TreeName::State).get(key.as_bytes()).map_err(StorageError::from)?;
         bytes.map(|bytes| Stored::parse(key, &bytes)).transpose().map_err(ValueError::Invalid)
@@ -306,7 +304,7 @@ impl Trees {
     }
 
     /// The same, of a key as it is stored.
-    pub(crate) fn raw_at(&self, key: &[u8]) -> Result<Option<sled::IVec>, StorageError> {
+    pub(crate) fn raw_at(&self, key: &[u8]) -> Result<Option<Raw>, StorageError> {
         Ok(self.tree(TreeName::State).get(key)?)
     }
 
