@@ -114,3 +114,29 @@ proptest! {
         }
     }
 }
+
+/// The SDKs for policies read the same patterns.
+#[test]
+fn the_vectors_hold() {
+    fn kind<P: FromStr<Err = ParseError>, T: FromStr<Err = ParseError>>(
+        vectors: &serde_json::Value,
+        covers: fn(&P, &T) -> bool,
+    ) {
+        for text in vectors["refused"].as_array().unwrap() {
+            assert!(text.as_str().unwrap().parse::<P>().is_err(), "{text}");
+        }
+        for row in vectors["covers"].as_array().unwrap() {
+            let Ok(pattern) = row["pattern"].as_str().unwrap().parse::<P>() else { panic!("{row}") };
+            for (name, expected) in [("yes", true), ("no", false)] {
+                for path in row[name].as_array().unwrap() {
+                    let Ok(parsed) = path.as_str().unwrap().parse::<T>() else { panic!("{path}") };
+                    assert_eq!(covers(&pattern, &parsed), expected, "{row} {path}");
+                }
+            }
+        }
+    }
+    let vectors: serde_json::Value =
+        serde_json::from_str(include_str!("../../../tests/vectors/patterns.json")).unwrap();
+    kind(&vectors["actions"], ActionPattern::covers);
+    kind(&vectors["resources"], ResourcePattern::covers);
+}

@@ -57,9 +57,9 @@ async fn reads(stage: &mut Stage<'_>) -> Result<u64, Failure> {
     for (asked, who, path, expect) in [
         ("somebody who stole the credential shows it, with a key of their own", &stranger, billing, (401, "bad_proof")),
         ("the bot shows it for other arguments", &bot, "/article/42?section=salaries", (403, "other_arguments")),
-        ("the bot shows it for another article", &bot, "/article/43?section=billing", (403, "other_action")),
+        ("the bot shows it for another article", &bot, "/article/43?section=billing", (403, "other_resource")),
         ("the bot shows it for what it was granted", &bot, billing, (200, "article 42, for support-bot")),
-        ("the bot shows it a second time", &bot, billing, (403, "used_already")),
+        ("the bot shows it a second time", &bot, billing, (403, "grant_spent")),
     ] {
         let Answered { status, says } = stage.faq.read(who, path, token).await?;
         let came = format!("the FAQ service: {status} {says}");

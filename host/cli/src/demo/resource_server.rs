@@ -1,22 +1,20 @@
 //! A sample resource server: articles of an FAQ, or invoices, for whoever shows a credential for them.
 //!
-//! It knows Attorn's public keys and nothing else of it: see `check.rs` for all that it does with a
-//! credential.
-
-mod check;
+//! It knows Attorn's URL and nothing else of it, and checks what it is shown with the SDK for services. It runs in one
+//! process, and remembers which grants were used.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use attorn_agent::Client;
+use attorn_resource_server::{Accepted, Refused, ResourceServer, ServiceRequest, Uses};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use self::check::{Check, Shown};
 use crate::failure::Failure;
 
 /// The service, while it runs.
@@ -27,7 +25,7 @@ pub(super) struct Service {
 
 /// What it keeps, and how reading it is called.
 struct Kept {
-    check: Check,
+    checks: ResourceServer,
     resource_type: &'static str,
     action: &'static str,
 }
@@ -49,7 +47,9 @@ impl Service {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.map_err(|error| Failure::of(&error))?;
         let url = format!("http://{}", listener.local_addr().map_err(|error| Failure::of(&error))?);
-        let kept = Kept { check: Check::with_keys_of(issuer, &url).await?, resource_type, action };
+        let checks =
+            ResourceServer::new(issuer, &url, Uses::Remembered).map_err(|error| Failure::new(error.to_string()))?;
+        let kept = Kept { checks, resource_type, action };
         let router = Router::new().route(&format!("/{resource_type}/{{id}}"), get(read)).with_state(Arc::new(kept));
         let task = tokio::spawn(async move {
             // It ends when the demo does.
@@ -86,25 +86,33 @@ async fn read(
     State(kept): State<Arc<Kept>>,
     Path(id): Path<String>,
     Query(arguments): Query<BTreeMap<String, String>>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> (StatusCode, Json<Value>) {
     let resource_type = kept.resource_type;
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let shown = Shown {
+    let arguments = arguments.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
+    let request = ServiceRequest {
         method: "GET",
-        path: &format!("/{resource_type}/{id}"),
-        authorization: header("authorization"),
-        proof: header("dpop"),
+        path: uri.path(),
+        headers: &headers,
         body: b"",
         action: kept.action,
         resource: &format!("{resource_type}/{id}"),
-        arguments: &json!(arguments),
+        arguments: &arguments,
     };
-    match kept.check.accept(&shown) {
-        Ok(who) => (StatusCode::OK, Json(json!({ "text": format!("{resource_type} {id}, for {who}") }))),
-        Err(refusal) => (
-            StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::FORBIDDEN),
-            Json(json!({ "error": refusal.why })),
-        ),
+    match kept.checks.accept(&request).await {
+        Ok(accepted) => {
+            (StatusCode::OK, Json(json!({ "text": format!("{resource_type} {id}, for {}", who(&accepted)) })))
+        }
+        Err(Refused { code, .. }) => (code.status(), Json(json!({ "error": code.as_str() }))),
+    }
+}
+
+/// Nobody drops out.
+fn who(accepted: &Accepted) -> String {
+    let agents = accepted.agents.join(" through ");
+    match &accepted.user {
+        Some(user) => format!("{user} by {agents}"),
+        None => agents,
     }
 }

@@ -1,7 +1,5 @@
 //! What the cases beside this crate cannot say; those are run in the real engine.
 
-use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 use attorn_policy::testing::{self, Tested};
@@ -16,13 +14,6 @@ fn context() -> Context {
     let mut ctx = testing::context("account.read", "account/42");
     ctx.user = Some(testing::user("usr-alice"));
     ctx
-}
-
-fn cases() -> Vec<Value> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cases");
-    let files = fs::read_dir(directory).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
-    let files = files.map(|bytes| serde_json::from_slice::<Value>(&bytes).unwrap());
-    files.flat_map(|file| file["cases"].as_array().unwrap().clone()).collect()
 }
 
 #[test]
@@ -45,16 +36,14 @@ fn the_fact_is_the_only_thing_asked_for() {
 }
 
 #[test]
-fn every_reason_has_a_case() {
-    let reasons =
-        cases().into_iter().flat_map(|case| case["expect"]["reasons"].as_array().cloned().unwrap_or_default());
-    let expected: BTreeSet<String> = reasons.map(|code| code.as_str().unwrap().to_owned()).collect();
-    let declared: BTreeSet<String> = OwnData::REASONS.iter().map(|reason| reason.code().to_owned()).collect();
-    assert_eq!(declared, expected);
+fn readme_schema_and_cases_say_what_there_is() {
+    testing::assert_settings_are_taken::<OwnData>(include_str!("../../README.md"));
+    testing::assert_schema_names_the_fields::<OwnData>();
+    testing::assert_reasons_have_cases::<OwnData>(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../cases"));
 }
 
 #[test]
-fn the_settings_in_the_readme_are_taken() {
+fn the_settings_in_the_readme_allow_what_is_ones_own() {
     let readme = include_str!("../../README.md");
     let settings = readme.split("```json").nth(1).unwrap().split("```").next().unwrap();
     let policy = Tested::<OwnData>::new(settings).unwrap();
@@ -74,14 +63,10 @@ fn lists_are_bounded() {
 }
 
 #[test]
-fn the_schema_names_the_fields_that_there_are() {
+fn the_schema_names_the_fields_of_a_rule() {
     let schema: Value = serde_json::from_str(OwnData::SETTINGS_SCHEMA).unwrap();
-    let names = |object: &Value| object["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(&schema), ["allow", "grant_seconds_max"]);
-    assert_eq!(names(&schema["properties"]["allow"]["items"]), ["actions", "resource_types"]);
-
-    // Serde says which fields it knows when it meets one that it does not.
-    let known = |settings: Value| Tested::<OwnData>::new(&settings.to_string()).unwrap_err().to_string();
-    assert!(known(json!({ "x": 0 })).contains("expected `allow` or `grant_seconds_max`"));
-    assert!(known(json!({ "allow": [{ "x": 0 }] })).contains("expected `actions` or `resource_types`"));
+    let rule = schema["properties"]["allow"]["items"]["properties"].as_object().unwrap();
+    assert_eq!(rule.keys().collect::<Vec<_>>(), ["actions", "resource_types"]);
+    let error = Tested::<OwnData>::new(r#"{"allow":[{"x":0}]}"#).unwrap_err().to_string();
+    assert!(error.contains("expected `actions` or `resource_types`"), "{error}");
 }

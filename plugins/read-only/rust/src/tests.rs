@@ -1,6 +1,5 @@
 //! The cases beside this crate, run as plain Rust, and what no case can say.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -96,19 +95,14 @@ fn every_case_holds() {
 }
 
 #[test]
-fn every_reason_has_a_case() {
-    let expected: BTreeSet<String> = files()
-        .into_iter()
-        .flat_map(|file| file.cases)
-        .flat_map(|case| case.expect["reasons"].as_array().cloned().unwrap_or_default())
-        .map(|code| code.as_str().unwrap().to_owned())
-        .collect();
-    let declared: BTreeSet<String> = ReadOnly::REASONS.iter().map(|reason| reason.code().to_owned()).collect();
-    assert_eq!(declared, expected);
+fn readme_schema_and_cases_say_what_there_is() {
+    testing::assert_settings_are_taken::<ReadOnly>(include_str!("../../README.md"));
+    testing::assert_schema_names_the_fields::<ReadOnly>();
+    testing::assert_reasons_have_cases::<ReadOnly>(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../cases"));
 }
 
 #[test]
-fn the_settings_in_the_readme_are_taken() {
+fn the_settings_in_the_readme_allow_an_article() {
     let readme = include_str!("../../README.md");
     let settings = readme.split("```json").nth(1).unwrap().split("```").next().unwrap();
     let policy = Tested::<ReadOnly>::new(settings).unwrap();
@@ -126,14 +120,10 @@ fn lists_are_bounded() {
 }
 
 #[test]
-fn the_schema_names_the_fields_that_there_are() {
+fn the_schema_names_the_fields_of_a_rule() {
     let schema: Value = serde_json::from_str(ReadOnly::SETTINGS_SCHEMA).unwrap();
-    let names = |object: &Value| object["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(&schema), ["allow", "grant_seconds_max"]);
-    assert_eq!(names(&schema["properties"]["allow"]["items"]), ["actions", "resource_types"]);
-
-    // Serde says which fields it knows when it meets one that it does not.
-    let known = |settings: Value| Tested::<ReadOnly>::new(&settings.to_string()).unwrap_err().to_string();
-    assert!(known(json!({ "x": 0 })).contains("expected `allow` or `grant_seconds_max`"));
-    assert!(known(json!({ "allow": [{ "x": 0 }] })).contains("expected `actions` or `resource_types`"));
+    let rule = schema["properties"]["allow"]["items"]["properties"].as_object().unwrap();
+    assert_eq!(rule.keys().collect::<Vec<_>>(), ["actions", "resource_types"]);
+    let error = Tested::<ReadOnly>::new(r#"{"allow":[{"x":0}]}"#).unwrap_err().to_string();
+    assert!(error.contains("expected `actions` or `resource_types`"), "{error}");
 }

@@ -77,6 +77,4 @@ impl Policy for Rego {
 attorn_policy::export!(Rego);
 
 #[cfg(test)]
-mod documents;
-#[cfg(test)]
 mod tests;

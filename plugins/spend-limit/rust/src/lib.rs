@@ -4,10 +4,10 @@
 //! It counts what it allows, and rests on nothing but that count and the request's arguments, which are
 //! what is executed. Its settings, reasons and cases are described in the README beside this crate.
 
-mod amount;
 mod settings;
 
-use attorn_policy::{Context, Error, Policy, ReasonDeclaration, Requirements, Verdict};
+use attorn_policy::{Amount, Context, Error, Policy, ReasonDeclaration, Requirements, Verdict};
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use settings::SpendLimit;
 
@@ -57,7 +57,7 @@ impl Policy for SpendLimit {
         let Some(amount) = arguments.get(&self.amount_argument) else {
             return Ok(Verdict::deny(AMOUNT_MISSING));
         };
-        let Some(amount) = amount::parse(amount) else {
+        let Ok(amount) = Amount::deserialize(amount) else {
             return Ok(Verdict::deny(AMOUNT_INVALID));
         };
         let Some(currency) = arguments.get(&self.currency_argument) else {
@@ -66,7 +66,7 @@ impl Policy for SpendLimit {
         if currency.as_str() != Some(&self.currency) {
             return Ok(Verdict::deny(OTHER_CURRENCY));
         }
-        Ok(self.limit(ctx.counter(&self.counter)?.used, amount))
+        Ok(self.limit(ctx.counter(&self.counter)?.used, amount.minor_units()))
     }
 }
 

@@ -1,10 +1,7 @@
 //! The settings: as JSON, and found right.
 
-use attorn_policy::Scope as CounterScope;
-use attorn_policy::Window as CounterWindow;
+use attorn_policy::{NUMBER_MAX, Scope as CounterScope, Window as CounterWindow};
 use serde::Deserialize;
-
-use crate::amount::SAFE_MAX;
 
 /// The most characters of an argument's name.
 const NAME_BYTES_MAX: usize = 64;
@@ -122,9 +119,9 @@ impl TryFrom<Settings> for SpendLimit {
 }
 
 fn check_limit(path: &str, limit: u64) -> Result<(), String> {
-    if limit > SAFE_MAX {
+    if limit > NUMBER_MAX {
         return Err(format!(
-            "at `{path}`: {limit} is more than {SAFE_MAX}, which not every reader of JSON tells apart"
+            "at `{path}`: {limit} is more than {NUMBER_MAX}, which not every reader of JSON tells apart"
         ));
     }
     Ok(())

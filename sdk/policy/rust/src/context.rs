@@ -4,6 +4,9 @@
 //! There is deliberately none for `claimed_properties`: nobody checked them, and a policy that rests on
 //! them lets the agent decide.
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -23,6 +26,19 @@ pub struct WantedCredential {
 }
 
 impl Context {
+    /// When it is decided, as clocks show it that are this far ahead of UTC: year to second, and the day of the week.
+    ///
+    /// There are no time zones in a policy: their rules change, and the same decision would come out another way. Where
+    /// summer time matters, the offset is a setting or a fact.
+    ///
+    /// # Errors
+    ///
+    /// No calendar has that time.
+    pub fn time_at(&self, offset: Offset) -> Result<DateTime, Error> {
+        let time = i64::try_from(self.time).map_err(|_| Error::new("time: it is beyond every calendar"))?;
+        Ok(offset.to_datetime(Timestamp::from_millisecond(time)?))
+    }
+
     /// What is asked for; none where that is a token, which is good for what is decided here and nothing else.
     ///
     /// # Errors
@@ -109,6 +125,19 @@ mod tests {
             ctx.request.arguments_as::<Transfer>().unwrap_err().to_string(),
             "arguments: at `cents`: invalid value: integer `-1`, expected u64 at line 1 column 11"
         );
+    }
+
+    #[test]
+    fn the_time_is_what_clocks_show_there() {
+        let mut ctx = testing::context("faq.read", "article/42");
+        let at = |ctx: &crate::Context, hours| ctx.time_at(jiff::tz::offset(hours)).map(|time| time.to_string());
+        assert_eq!(at(&ctx, 0).unwrap(), "2026-01-05T09:00:00");
+        assert_eq!(at(&ctx, -10).unwrap(), "2026-01-04T23:00:00");
+        assert_eq!(ctx.time_at(jiff::tz::offset(-10)).unwrap().weekday(), jiff::civil::Weekday::Sunday);
+        ctx.time = i64::MAX.unsigned_abs();
+        assert!(at(&ctx, 0).is_err());
+        ctx.time = u64::MAX;
+        assert_eq!(at(&ctx, 0).unwrap_err().to_string(), "time: it is beyond every calendar");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod amount;
 #[doc(hidden)]
 #[expect(clippy::same_length_and_capacity, reason = "generated: the capacity of a lifted list is its length")]
 pub mod bindings;
@@ -8,11 +9,13 @@ mod context;
 mod error;
 mod json;
 pub mod log;
+mod pattern;
 mod policy;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod verdict;
 
+pub use amount::Amount;
 pub use bindings::exports::attorn::policy::policy::{
     Agent, Allow, Approval, ApprovalRequirement, AuthenticationMethod, Caller, Challenge, Context, Counter,
     CounterDeclaration, Debit, Delegation, EnforcementPoint, Fact, Group, Obligation, Permission, Phase, Reason,
@@ -21,6 +24,9 @@ pub use bindings::exports::attorn::policy::policy::{
 pub use component::Component;
 pub use context::WantedCredential;
 pub use error::Error;
+/// What [`Context::time_at`] is in.
+pub use jiff::{civil, tz::Offset};
+pub use pattern::{ActionPattern, ResourcePattern};
 pub use policy::{Policy, ReasonDeclaration};
 
 /// The largest number that goes either way between host and policy. A verdict with a larger one is a failure.

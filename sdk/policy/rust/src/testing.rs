@@ -4,6 +4,10 @@
 //! It checks of a verdict what is easy to get wrong, which is whether its reasons and counters are
 //! declared. It bounds neither time nor memory: for that, run the policy's cases through the engine.
 
+mod documents;
+
+pub use documents::{assert_reasons_have_cases, assert_schema_names_the_fields, assert_settings_are_taken};
+
 use crate::{
     Agent, AuthenticationMethod, Caller, Context, Error, Fact, Phase, Policy, Reason, Request, Requirements, Terms,
     User, Verdict, component,
