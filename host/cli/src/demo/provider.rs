@@ -60,6 +60,14 @@ pub(super) struct Tokens {
     pub(super) id_token: String,
 }
 
+/// What somebody sees who follows the link of an approval, and what is said to their answer.
+#[derive(Deserialize)]
+pub(super) struct Opened {
+    pub(super) status: u16,
+    pub(super) shown: String,
+    pub(super) said: Option<String>,
+}
+
 impl Scripts {
     /// Find them, or say what is missing.
     pub(super) async fn find(named: Option<&Path>) -> Result<Self, String> {
@@ -155,14 +163,29 @@ impl SignInProvider {
         ] {
             node.arg(name).arg(value);
         }
-        let finished = tokio::time::timeout(PATIENCE, node.stdin(Stdio::null()).output()).await;
-        let finished = finished.map_err(|_| Failure::new("signing in takes too long"))?;
-        let finished = finished.map_err(|error| Failure::of(&error))?;
-        if !finished.status.success() {
-            return Err(super::host::said(&format!("{user} could not sign in"), &finished));
-        }
-        json("login.mjs", &finished.stdout)
+        json("login.mjs", &finished(node, user).await?)
     }
+
+    /// A user follows the link of an approval, signs in where it leads, and answers `approve` or `refuse`, or looks only.
+    pub(super) async fn opens(&self, user: &str, page: &str, say: Option<&str>) -> Result<Opened, Failure> {
+        let mut node = self.scripts.node("approve.mjs");
+        node.arg("--page").arg(page).arg("--issuer").arg(self.issuer()).arg("--user").arg(user);
+        if let Some(say) = say {
+            node.arg("--say").arg(say);
+        }
+        json("approve.mjs", &finished(node, user).await?)
+    }
+}
+
+/// What a script of somebody's way over pages prints, when it has come to its end.
+async fn finished(mut node: Command, user: &str) -> Result<Vec<u8>, Failure> {
+    let finished = tokio::time::timeout(PATIENCE, node.stdin(Stdio::null()).output()).await;
+    let finished = finished.map_err(|_| Failure::new("signing in takes too long"))?;
+    let finished = finished.map_err(|error| Failure::of(&error))?;
+    if !finished.status.success() {
+        return Err(super::host::said(&format!("{user} could not sign in"), &finished));
+    }
+    Ok(finished.stdout)
 }
 
 /// The next line of the provider's.

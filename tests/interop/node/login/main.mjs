@@ -8,8 +8,8 @@ import * as client from 'openid-client';
 
 import { Refusal, parseJson, readArguments, run } from '../common/arguments.mjs';
 import { print } from '../common/lines.mjs';
-import { Browser, words } from './browser.mjs';
-import { answerPage } from './pages.mjs';
+import { Browser } from './browser.mjs';
+import { throughPages } from './pages.mjs';
 
 const USAGE = `node login.mjs --issuer URL --client ID --user NAME --audience URL --scope "SCOPE …"
   [--consent yes|no|narrower]     narrower: only the first scope
@@ -24,7 +24,6 @@ node login.mjs --log-out --cookies FILE --issuer URL --client ID --id-token TOKE
 // Nobody listens there. The code is taken from the redirect, not from a request.
 const REDIRECT = 'http://127.0.0.1/callback';
 const SIGNED_OUT = 'http://127.0.0.1/signed-out';
-const PAGES_MAX = 8;
 
 await run(async () => {
     const text = { type: 'string' };
@@ -109,26 +108,6 @@ async function signIn(config, browser, given) {
         { DPoP: dpop },
     );
     return check(tokens, given);
-}
-
-// The user's way over the pages of the provider, to `home`.
-async function throughPages(browser, start, home, wish) {
-    let request = { url: start, method: 'GET' };
-    let before;
-    for (let seen = 0; seen < PAGES_MAX; seen += 1) {
-        const { arrived, page } = await browser.go(request, home);
-        if (arrived) {
-            return arrived;
-        }
-        const answered = answerPage(page, wish);
-        if (!answered || answered.form === before) {
-            const where = `\`${page.url.split('?')[0]}\` (HTTP ${page.status})`;
-            throw new Error(`cannot go on from ${where}, which says: ${words(page)}`);
-        }
-        before = answered.form;
-        request = answered.request;
-    }
-    throw new Error(`more than ${PAGES_MAX} pages`);
 }
 
 function refused(back, consent) {

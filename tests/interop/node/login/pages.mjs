@@ -4,7 +4,9 @@
 // `wish` is what the user wants: `{user, password, consent, keep}`.
 
 import { Refusal } from '../common/arguments.mjs';
-import { submission } from './browser.mjs';
+import { submission, words } from './browser.mjs';
+
+const PAGES_MAX = 8;
 
 const PAGES = [
     // Those of `provider.mjs`, `own`.
@@ -23,8 +25,28 @@ const PAGES = [
     },
 ];
 
+// The user's way over the pages of the provider, to `home`.
+export async function throughPages(browser, start, home, wish) {
+    let request = { url: start, method: 'GET' };
+    let before;
+    for (let seen = 0; seen < PAGES_MAX; seen += 1) {
+        const { arrived, page } = await browser.go(request, home);
+        if (arrived) {
+            return arrived;
+        }
+        const answered = answerPage(page, wish);
+        if (!answered || answered.form === before) {
+            const where = `\`${page.url.split('?')[0]}\` (HTTP ${page.status})`;
+            throw new Error(`cannot go on from ${where}, which says: ${words(page)}`);
+        }
+        before = answered.form;
+        request = answered.request;
+    }
+    throw new Error(`more than ${PAGES_MAX} pages`);
+}
+
 // The request by which the user answers this page, and what page it was; undefined if it is none of those.
-export function answerPage(page, wish) {
+function answerPage(page, wish) {
     for (const { form, answer } of PAGES) {
         const found = find(page, form);
         if (found) {

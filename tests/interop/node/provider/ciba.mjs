@@ -105,6 +105,12 @@ export function approvalsClient(settings) {
     ];
 }
 
+// What it may ask an ID token for (OpenID Connect Core 1.0, section 5.5): whoever is of a group may approve what its
+// members are asked.
+export function approvalClaims(settings) {
+    return settings.approvals_jwks === null ? {} : { groups: null };
+}
+
 // What `authorization_details` may hold for that.
 export function approvalType(settings) {
     const validate = (_, detail) => {

@@ -5,7 +5,7 @@
 
 import { errors } from 'oidc-provider';
 
-import { APPROVALS, approvalType, approvalsClient } from './ciba.mjs';
+import { APPROVALS, approvalClaims, approvalType, approvalsClient } from './ciba.mjs';
 import { findBySubject } from './settings.mjs';
 
 // What `oidc-provider` takes. `keys` are private JWKs; it signs with the first.
@@ -21,13 +21,14 @@ export function configuration(settings, store, keys, cookieSecret, devices) {
         cookies: { keys: [cookieSecret] },
         scopes: ['openid'],
         acrValues: ['urn:example:password'],
-        claims: { openid: ['sub'], acr: null, auth_time: null, iss: null, sid: null },
+        claims: { openid: ['sub'], acr: null, auth_time: null, iss: null, sid: null, ...approvalClaims(settings) },
         pkce: { required: () => true },
         findAccount: (_, subject) => account(settings, subject),
         extraTokenClaims: (ctx, token) => tokenClaims(settings, ctx, token),
         ...(development ? {} : { interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` } }),
         features: {
             backchannelLogout: { enabled: true },
+            claimsParameter: { enabled: settings.approvals_jwks !== null },
             ...(settings.approvals_jwks === null ? {} : { ciba: devices.feature(settings) }),
             devInteractions: { enabled: development },
             dPoP: { enabled: true },
@@ -73,7 +74,9 @@ function clientMetadata(settings, client) {
 }
 
 function account(settings, subject) {
-    return findBySubject(settings, subject) && { accountId: subject, claims: async () => ({ sub: subject }) };
+    const found = findBySubject(settings, subject);
+    // Of these an ID token has what a client asks for and may.
+    return found && { accountId: subject, claims: async () => ({ sub: subject, groups: found.groups }) };
 }
 
 // What an access token says beside what RFC 9068 requires.

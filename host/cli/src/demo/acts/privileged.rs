@@ -4,6 +4,7 @@
 
 mod approval;
 mod ending;
+mod group;
 mod refunds;
 mod sub_agent;
 
@@ -62,7 +63,7 @@ pub(super) async fn play(
         scene.register(agent, (SERVE_CUSTOMERS, at_most), "read and refund invoices, for users alone").await?;
     }
     let people = People::arrive(&scene, scripts, BOT, SCOPES).await?;
-    asks_at_provider(&scene).await?;
+    asks_at_provider(&scene, Asks::OnDevice).await?;
     let billing = scene.serve("billing", "invoice").await?;
     people.own(&scene, &billing).await?;
     decides(&scene, components).await?;
@@ -71,6 +72,7 @@ pub(super) async fn play(
 
     let small = refunds::play(&mut scene, &cast).await?;
     let approved = approval::play(&mut scene, &mut cast).await?;
+    let of_group = group::play(&mut scene, &cast, components).await?;
     let child = sub_agent::play(&mut scene, &cast).await?;
     let database = match tools.postgresql {
         Ok(programs) => {
@@ -89,24 +91,43 @@ pub(super) async fn play(
     scene.narrator.part("What the audit log says");
     refunds::proves(&scene, small).await?;
     approval::proves(&scene, approved).await?;
+    group::proves(&scene, of_group).await?;
     ending::proves(&scene, &ended).await?;
     scene.narrator.part("The end");
     scene.end().await
 }
 
+/// How those who are asked are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    /// The user, by their provider, on their own device.
+    OnDevice,
+    /// Whoever is asked, on a page where they sign in, too.
+    OnPage,
+}
+
 /// Users are asked for approvals at their provider.
-async fn asks_at_provider(scene: &Scene<'_>) -> Result<(), Failure> {
+async fn asks_at_provider(scene: &Scene<'_>, asks: Asks) -> Result<(), Failure> {
     let body = SetBackchannel {
         client_id: "approvals".into(),
         client_authentication: ClientAuthenticationMethod::PrivateKeyJwt,
         client_secret: None,
         login_hint_claim: "sub".into(),
-        page: false,
+        page: asks == Asks::OnPage,
         code_only: false,
     };
     let set: Backchannel = scene.registrar()?.post(&format!("/v1/providers/{PROVIDER}/backchannel"), &body).await?;
-    let asked = "the registrar has users asked for approvals there, on their own device (CIBA)";
-    scene.narrator.step(asked, format!("we are its client `{}`", set.client_id), set.provider == PROVIDER)
+    let (asked, came) = match (asks, &set.page_redirect_uri) {
+        (Asks::OnPage, Some(uri)) => {
+            let asked = "the registrar has them sign in there for a page of ours, too, on which they answer";
+            (asked, format!("the provider sends them back to {uri}"))
+        }
+        _ => {
+            let asked = "the registrar has users asked for approvals there, on their own device (CIBA)";
+            (asked, format!("we are its client `{}`", set.client_id))
+        }
+    };
+    scene.narrator.step(asked, came, set.provider == PROVIDER && set.page_redirect_uri.is_some() == body.page)
 }
 
 async fn decides(scene: &Scene<'_>, components: &Components) -> Result<(), Failure> {
@@ -115,17 +136,21 @@ async fn decides(scene: &Scene<'_>, components: &Components) -> Result<(), Failu
     let component = &components.own_data;
     let own_data = NewPolicy { id: "own-data", component, settings, action: "invoice.*", limits: PATIENT_LIMITS };
     scene.put_in_force(&own_data).await?;
+    scene.put_in_force(&limits(components, "user")).await?;
+    scene.narrator.say("     for each user and agent: up to 50.00 EUR in all; up to 200.00 if the user approves");
+    Ok(())
+}
+
+/// What passes by itself, and what does if one of this role approves.
+fn limits<'a>(components: &'a Components, role: &str) -> NewPolicy<'a> {
     let settings = json!({
         "amount_argument": "cents", "currency_argument": "currency", "currency": "EUR", "scope": "user_agent",
         // Not by the day: the story may be told at midnight.
         "window": "total", "allow_max": ALLOWED_MAX,
-        "challenge": { "max": APPROVED_MAX, "role": "user", "count": 1 },
+        "challenge": { "max": APPROVED_MAX, "role": role, "count": 1 },
     });
     let component = &components.spend_limit;
-    let spends = NewPolicy { id: "spend-limit", component, settings, action: "invoice.refund", limits: PATIENT_LIMITS };
-    scene.put_in_force(&spends).await?;
-    scene.narrator.say("     for each user and agent: up to 50.00 EUR in all; up to 200.00 if the user approves");
-    Ok(())
+    NewPolicy { id: "spend-limit", component, settings, action: "invoice.refund", limits: PATIENT_LIMITS }
 }
 
 async fn consents(scene: &mut Scene<'_>, people: &People) -> Result<Delegation, Failure> {

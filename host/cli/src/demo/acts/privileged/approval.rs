@@ -30,7 +30,7 @@ pub(super) async fn play(scene: &mut Scene<'_>, cast: &mut Cast) -> Result<Told,
     let cents = 6_000;
     let request = refund(OF_ALICE, cents, &cast.root)?;
     let asked = format!("{BOT} asks to refund {} of {OF_ALICE}: more than 50.00 in all", euros(cents));
-    let (approval, challenged) = challenged(scene, &asked, &request).await?;
+    let (approval, challenged) = challenged(scene, &asked, &request, "user").await?;
     let came = format!("it shows her the code {}", approval.code);
     scene.narrator.step("the bot has to wait, and says so to Alice", came, !approval.code.is_empty())?;
     asked_on_her_device(scene, &mut cast.people, &approval, cents).await?;
@@ -42,7 +42,7 @@ pub(super) async fn play(scene: &mut Scene<'_>, cast: &mut Cast) -> Result<Told,
     refunds::done(scene, cast, &grant, &euros(4_500 + cents)).await?;
     scene.narrator.part("Her yes was to one refund, a no is a no, and beyond the limit nobody is asked");
     let asked = format!("{BOT} asks for the very same again");
-    let (again, _) = self::challenged(scene, &asked, &request).await?;
+    let (again, _) = self::challenged(scene, &asked, &request, "user").await?;
     let came = format!("her yes is spent; the code is {} now", again.code);
     scene.narrator.step("it has to wait again", came, again.id != approval.id && again.code != approval.code)?;
     asked_on_her_device(scene, &mut cast.people, &again, cents).await?;
@@ -56,15 +56,16 @@ pub(super) async fn play(scene: &mut Scene<'_>, cast: &mut Cast) -> Result<Told,
     Ok(Told { challenged, approved: decided.entry.index })
 }
 
-/// The bot asks, and is told to wait.
-async fn challenged(
+/// The bot asks, and is told to wait for one of this role.
+pub(super) async fn challenged(
     scene: &mut Scene<'_>,
     asked: &str,
     request: &Request,
+    role: &str,
 ) -> Result<(ApprovalReference, u64), Failure> {
     let as_told = |decision: &Decision| {
         matches!(decision, Decision::Challenge { approvers, approval: Some(_), .. }
-            if approvers.iter().all(|one| one.role == "user" && one.count == 1))
+            if approvers.iter().all(|one| one.role == role && one.count == 1))
     };
     match scene.ask(asked, (BOT, request), as_told).await? {
         Decision::Challenge { approval: Some(approval), decided, .. } => Ok((approval, decided.entry.index)),
@@ -112,8 +113,8 @@ async fn says(scene: &Scene<'_>, people: &mut People, what: &str) -> Result<(), 
     scene.narrator.step(format!("she compares the code, and says {what}"), "her provider signs that it was her", true)
 }
 
-/// What is decided when she has answered.
-async fn settled(scene: &mut Scene<'_>, asked: &str, request: &Request) -> Result<Decision, Failure> {
+/// What is decided when whoever is asked has answered.
+pub(super) async fn settled(scene: &mut Scene<'_>, asked: &str, request: &Request) -> Result<Decision, Failure> {
     let answer = scene.agent(BOT)?.decide_when_approved(request, PATIENCE, |_| {}).await;
     let settled = matches!(answer, Ok(Decision::Allow { .. } | Decision::Deny { .. }));
     scene.narrator.answered(asked, &answer, settled)?;
