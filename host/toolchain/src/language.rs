@@ -129,7 +129,9 @@ mod tests {
     fn each_tool_says_how_to_get_it() {
         for language in Language::ALL {
             let tools = language.tools();
-            assert!(!tools.is_empty() && tools.iter().all(|tool| !tool.install.is_empty() && tool.language == *language));
+            assert!(
+                !tools.is_empty() && tools.iter().all(|tool| !tool.install.is_empty() && tool.language == *language)
+            );
         }
     }
 }

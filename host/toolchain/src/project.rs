@@ -212,7 +212,9 @@ mod tests {
     #[test]
     fn a_directory_that_is_no_policys_is_refused_before_anything_is_compiled() {
         let failed = |files: &[(&str, &str)]| build(directory(files).path(), &mut |_| {}).unwrap_err().to_string();
-        assert!(failed(&[]).ends_with("`Cargo.toml` or `rust/Cargo.toml`, `package.json` or `typescript/package.json`"));
+        assert!(
+            failed(&[]).ends_with("`Cargo.toml` or `rust/Cargo.toml`, `package.json` or `typescript/package.json`")
+        );
         // The crate of a plugin lies one deeper.
         assert!(failed(&[("rust/Cargo.toml", "=")]).contains("rust/Cargo.toml`: "));
         assert!(failed(&[("Cargo.toml", "[workspace]")]).ends_with("missing field `package`"));

@@ -77,11 +77,7 @@ fn sdk_in_manifest(path: Option<&Path>) -> Result<String, TemplateError> {
 }
 
 /// What cargo compiles runs here with all rights of whoever builds, as always.
-pub(super) fn build(
-    directory: &Path,
-    home: &Path,
-    progress: &mut dyn FnMut(&str),
-) -> Result<Compiled, ProjectError> {
+pub(super) fn build(directory: &Path, home: &Path, progress: &mut dyn FnMut(&str)) -> Result<Compiled, ProjectError> {
     let manifest = home.join("Cargo.toml");
     let Manifest { package } = read_toml(&manifest)?;
     let target = WasmTarget::find(progress)?;

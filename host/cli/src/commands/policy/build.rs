@@ -16,14 +16,16 @@ const DOCTOR_HELP: &str = "`attorn policy doctor` says whether a tool is missing
 /// Build a policy's component, `policy.wasm`. The same sources give the same bytes wherever they lie, and how it was built
 /// stands in it.
 #[derive(Debug, Args)]
-#[command(after_help = "The directory holds `Cargo.toml` (Rust) or `package.json` (TypeScript), or the directory `rust` or `typescript`
+#[command(
+    after_help = "The directory holds `Cargo.toml` (Rust) or `package.json` (TypeScript), or the directory `rust` or `typescript`
 that does, as a plugin's does here. Tools for TypeScript come from npm's registry once, and are kept in the user's cache.
 
 Examples:
   attorn policy build
   attorn policy build listed-actions --json
 
-Ends with 0 if it was built and 1 if it cannot be: an earlier component is left as it was then.")]
+Ends with 0 if it was built and 1 if it cannot be: an earlier component is left as it was then."
+)]
 pub(crate) struct Build {
     /// The policy's directory
     #[arg(default_value = ".")]

@@ -13,7 +13,9 @@ use crate::output::Output;
 
 /// Make a small policy that builds, with settings, cases and a README, in a directory of its name.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  attorn policy new listed-actions --lang rust\n  attorn policy new listed-actions --lang typescript")]
+#[command(
+    after_help = "Examples:\n  attorn policy new listed-actions --lang rust\n  attorn policy new listed-actions --lang typescript"
+)]
 pub(crate) struct New {
     /// Its name: small letters, digits and `-`
     name: String,

@@ -14,7 +14,8 @@ const POLICY: &str = "src/policy.ts";
 const WITHIN: &str = "node_modules/.attorn";
 
 const TYPES_HELP: &str = "the lines above say where the types do not fit";
-const BUNDLE_HELP: &str = "the lines above say which module is not found or not understood; a policy has no modules of Node";
+const BUNDLE_HELP: &str =
+    "the lines above say which module is not found or not understood; a policy has no modules of Node";
 
 /// The largest program. It is read by the interpreter within the limits of a policy.
 const PROGRAM_BYTES_MAX: u64 = 4 << 20;

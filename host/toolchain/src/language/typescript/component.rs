@@ -6,8 +6,8 @@
 
 use attorn_engine::{Program, started};
 use wasm_encoder::reencode::{Reencode as _, RoundtripReencoder};
-use wasm_encoder::{ComponentSectionId, EntityType, ImportSection, Module, RawSection};
-use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload, TypeRef};
+use wasm_encoder::{ComponentSectionId, ImportSection, Module, RawSection};
+use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload};
 use wit_component::{Linker, StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, WorldId};
 
@@ -47,13 +47,14 @@ pub(super) fn component(interpreter: &[u8], program: &str) -> Result<Vec<u8>, Pr
 
 /// What the program threw, without the interpreter's words around it.
 fn said(error: &str) -> &str {
-    const BEFORE: [&str; 2] = ["Failed to evaluate user JavaScript module: ", "Failed to finish JavaScript module evaluation: "];
+    const BEFORE: [&str; 2] =
+        ["Failed to evaluate user JavaScript module: ", "Failed to finish JavaScript module evaluation: "];
     BEFORE.iter().fold(error, |rest, before| rest.strip_prefix(before).unwrap_or(rest)).trim_end()
 }
 
 fn link(interpreter: &[u8]) -> Result<Vec<u8>, String> {
     let (start, start_world) = world(START, "init")?;
-    let mut interpreter = closed(interpreter).map_err(in_full)?;
+    let mut interpreter = closed(interpreter)?;
     embed_component_metadata(&mut interpreter, &start, start_world, StringEncoding::UTF8).map_err(in_full)?;
     let (contract, contract_world) = world(CONTRACT, WORLD)?;
     let mut between = wit_dylib::create(&contract, contract_world, None);
@@ -82,15 +83,15 @@ fn in_full(error: impl std::fmt::Display) -> String {
 
 /// A library that asks libraries for what it asked a system for: `wasi:clocks/wall-clock@0.2.0` and its `now` is by now
 /// the function `wasi:clocks/wall-clock@0.2.0#now` of another library. It says no longer what world it was made for.
-fn closed(library: &[u8]) -> wasmparser::Result<Vec<u8>> {
+fn closed(library: &[u8]) -> Result<Vec<u8>, String> {
     let mut module = Module::new();
     for payload in Parser::new(0).parse_all(library) {
-        match payload? {
+        match payload.map_err(in_full)? {
             Payload::ImportSection(reader) => {
                 let mut imports = ImportSection::new();
                 for import in reader.into_imports() {
-                    let import = import?;
-                    let ty = entity(import.ty)?;
+                    let import = import.map_err(in_full)?;
+                    let ty = RoundtripReencoder.entity_type(import.ty).map_err(in_full)?;
                     if LIBRARIES.contains(&import.module) {
                         imports.import(import.module, import.name, ty);
                     } else {
@@ -108,10 +109,6 @@ fn closed(library: &[u8]) -> wasmparser::Result<Vec<u8>> {
         }
     }
     Ok(module.finish())
-}
-
-fn entity(ty: TypeRef) -> wasmparser::Result<EntityType> {
-    RoundtripReencoder.entity_type(ty).map_err(|error| wasmparser::BinaryReaderError::new(error.to_string(), 0))
 }
 
 /// The component without an export of a function. An export of a function counts as one more function; in its place

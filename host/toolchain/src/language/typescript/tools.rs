@@ -125,7 +125,13 @@ fn ci(within: &Path, progress: &mut dyn FnMut(&str)) -> Result<(), ProjectError>
 
 fn npm(within: &Path, arguments: &[&str], progress: &mut dyn FnMut(&str)) -> Result<(), ProjectError> {
     let mut npm = Command::new("npm");
-    npm.args(arguments).args(["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]);
+    npm.args(arguments).args([
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--no-update-notifier",
+        "--loglevel=error",
+    ]);
     let ran = process::run(npm.current_dir(within), INSTALL_MAX, progress);
     ran.map(drop).map_err(|failed| ProjectError::Tool { problem: failed.to_string(), help: REGISTRY_HELP })
 }
