@@ -19,7 +19,7 @@ use crate::ticker;
 use crate::v0_1;
 
 /// What reading a program may take, in microseconds of CPU time.
-const START_CPU_US_MAX: u64 = 10_000_000;
+const START_CPU_US_MAX: u64 = 2_000_000;
 
 /// A program for an interpreter, and how it is told.
 #[derive(Debug, Clone, Copy)]

@@ -143,3 +143,23 @@ fn check_exports(exports: &[String]) -> Result<(), LoadError> {
     };
     Err(LoadError::new(LoadStep::Exports, problem).with_help(help))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_that_share_a_memory_are_an_interpreter_and_an_adapter_is_none() {
+        let sharing = "(core module (import \"env\" \"memory\" (memory 0)))";
+        for (modules, class) in [
+            ("(core module (memory 1))".to_owned(), ComponentClass::Native),
+            (format!("(core module (memory 1)) {sharing}"), ComponentClass::Native),
+            (format!("(core module (memory 1)) {sharing} {sharing}"), ComponentClass::Script),
+            ("(core module (memory 1)) (core module (memory 1))".to_owned(), ComponentClass::Script),
+        ] {
+            let component = wat::parse_str(format!("(component {modules})")).unwrap();
+            assert_eq!(class_of(&component), class, "{modules}");
+        }
+        assert_eq!(class_of(b"\0asm"), ComponentClass::Native);
+    }
+}

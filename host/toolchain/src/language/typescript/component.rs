@@ -166,3 +166,61 @@ fn without_export(component: &[u8], name: &str) -> Result<Vec<u8>, String> {
     }
     if removed { Ok(made.finish()) } else { Err(format!("it does not export `{name}`")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn imports(module: &[u8]) -> Vec<(String, String)> {
+        let payloads = Parser::new(0).parse_all(module).map(Result::unwrap);
+        let sections = payloads.filter_map(|payload| match payload {
+            Payload::ImportSection(reader) => Some(reader),
+            _ => None,
+        });
+        let all = sections.flat_map(wasmparser::ImportSectionReader::into_imports).map(Result::unwrap);
+        all.map(|import| (import.module.to_owned(), import.name.to_owned())).collect()
+    }
+
+    #[test]
+    fn what_a_library_asks_a_system_for_it_asks_a_library_for() {
+        let library = wat::parse_str(
+            r#"(module (import "wasi:a/b@0.2.0" "now" (func)) (import "env" "memory" (memory 0))
+                (import "GOT.mem" "x" (global (mut i32))) (func (export "f")) (@custom "component-type:x" "y"))"#,
+        );
+        let made = closed(&library.unwrap()).unwrap();
+        let pair = |module: &str, name: &str| (module.to_owned(), name.to_owned());
+        let expected = [pair("env", "wasi:a/b@0.2.0#now"), pair("env", "memory"), pair("GOT.mem", "x")];
+        assert_eq!(imports(&made), expected);
+        assert!(!made.windows(14).any(|window| window == b"component-type"));
+        assert!(closed(b"\0asm\x01\0\0\0\xff").is_err());
+    }
+
+    #[test]
+    fn an_export_goes_and_what_comes_after_it_keeps_its_number() {
+        let text = |start: &str| {
+            let module = "(core module $m (func (export \"a\") (param i32)) (func (export \"b\")))";
+            format!(
+                "(component {module} (core instance $i (instantiate $m))
+                 (func $a (param \"x\" u32) (canon lift (core func $i \"a\"))) {start}
+                 (func $b (canon lift (core func $i \"b\"))) (export \"policy\" (func $b) (func)))"
+            )
+        };
+        let with = wat::parse_str(text("(export \"init\" (func $a))")).unwrap();
+        let without = wat::parse_str(text("")).unwrap();
+        let made = without_export(&with, "init").unwrap();
+        // Under another number, what is exported would have another type.
+        wasmparser::validate(&made).unwrap();
+        let payloads = Parser::new(0).parse_all(&made).map(Result::unwrap);
+        let exports = payloads.filter_map(|payload| match payload {
+            Payload::ComponentExportSection(reader) => Some(reader),
+            _ => None,
+        });
+        let names: Vec<_> =
+            exports.flat_map(|reader| reader.into_iter().map(|export| export.unwrap().name.name)).collect();
+        assert_eq!(names, ["policy"]);
+        for (component, name) in [(&with, "start"), (&without, "init")] {
+            assert_eq!(without_export(component, name), Err(format!("it does not export `{name}`")));
+        }
+        assert!(without_export(&wat::parse_str("(module)").unwrap(), "init").is_err());
+    }
+}
