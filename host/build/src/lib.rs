@@ -9,7 +9,7 @@
 mod compile;
 mod encode;
 mod error;
-mod process;
+pub mod process;
 mod target;
 mod tools;
 

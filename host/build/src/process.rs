@@ -16,15 +16,16 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// Why a process did not do what it was to do.
 #[derive(Debug)]
-pub(crate) struct Failed {
+pub struct Failed {
     problem: String,
-    /// The last lines of its standard error.
+    /// The last lines of its standard error, and those of its standard output.
     lines: VecDeque<String>,
 }
 
 impl Failed {
     /// What happened, and all that was kept of the output.
-    pub(crate) fn in_full(&self) -> String {
+    #[must_use]
+    pub fn in_full(&self) -> String {
         let lines = self.lines.iter().flat_map(|line| ["\n", line]);
         [self.problem.as_str()].into_iter().chain(lines).collect()
     }
@@ -44,7 +45,11 @@ impl fmt::Display for Failed {
 
 /// Run `command` for at most `time_max`, hand each line of its standard error to `progress`, and give
 /// back its standard output.
-pub(crate) fn run(command: &mut Command, time_max: Duration, progress: &mut dyn FnMut(&str)) -> Result<String, Failed> {
+///
+/// # Errors
+///
+/// When it cannot be started, does not end in time, or ends with an error.
+pub fn run(command: &mut Command, time_max: Duration, progress: &mut dyn FnMut(&str)) -> Result<String, Failed> {
     let shown = shown(command);
     let failed = |problem: String, lines| Failed { problem: format!("`{shown}` {problem}"), lines };
     let mut child = command
@@ -92,10 +97,13 @@ pub(crate) fn run(command: &mut Command, time_max: Duration, progress: &mut dyn 
         }
     }
     let status = child.wait().map_err(|error| failed(format!("could not be waited for: {error}"), VecDeque::new()))?;
+    let text = stdout.recv().unwrap_or_default();
     if !status.success() {
+        // Some tools say on their standard output what is wrong.
+        kept.extend(text.lines().take(LINES_KEPT_MAX).map(str::to_owned));
         return Err(failed(format!("ended with {status}"), kept));
     }
-    Ok(stdout.recv().unwrap_or_default())
+    Ok(text)
 }
 
 fn stop(child: &mut Child) {
@@ -148,6 +156,12 @@ mod tests {
         let (ran, lines) = sh("echo info: a >&2; echo error: b >&2; echo c >&2; exit 3", LONG);
         assert!(ran.unwrap_err().ends_with(" ended with exit status: 3: error: b"));
         assert_eq!(lines, ["info: a", "error: b", "c"]);
+    }
+
+    #[test]
+    fn a_failure_says_what_was_said_on_standard_output() {
+        let ran = run(Command::new("sh").args(["-c", "echo 'error: a'; exit 3"]), LONG, &mut |_| {});
+        assert_eq!(ran.unwrap_err().in_full(), "`sh -c echo 'error: a'; exit 3` ended with exit status: 3\nerror: a");
     }
 
     #[test]

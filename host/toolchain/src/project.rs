@@ -1,37 +1,33 @@
 //! From a policy's directory to its component, with how it was built written into it.
 //!
 //! The same sources give the same bytes, wherever they lie: paths are kept out, and so is the time. Another
-//! compiler gives other bytes. What cargo compiles runs here with all rights of whoever builds, as always.
+//! compiler gives other bytes. How a language is compiled is [`Language`]'s.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 pub use attorn_build::BuildError;
-use attorn_build::{Artifacts, BuildRequest, WasmTarget};
 use attorn_engine::{LoadError, check_component};
-use serde::Deserialize;
 
+use crate::language::{Compiled, Language};
 use crate::section::{self, Built};
 
 /// The component, in the policy's directory.
 pub const COMPONENT: &str = "policy.wasm";
-
-/// The crate of the SDK.
-const SDK: &str = "attorn-policy";
 
 /// The most files of a policy's sources, and the most bytes of them together.
 const SOURCES_MAX: usize = 10_000;
 const SOURCE_BYTES_MAX: u64 = 64 << 20;
 
 /// What is no source, at the top of the directory: what a build makes, and what is about the policy.
-const NO_SOURCES: &[&str] = &["target", COMPONENT, "cases", "README.md", "settings.json"];
+const NO_SOURCES: &[&str] = &["target", "node_modules", COMPONENT, "cases", "README.md", "settings.json"];
 
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {
     /// It is no policy's directory.
-    #[error("`{}` holds no policy that can be built: there is no `Cargo.toml`, and no `rust/Cargo.toml`", path.display())]
+    #[error("`{}` holds no policy that can be built: there is no {}", path.display(), manifests())]
     NoProject {
         /// Which.
         path: PathBuf,
@@ -61,6 +57,14 @@ pub enum ProjectError {
     /// It does not compile, or imports what no policy gets.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// A tool of the language is missing, or refuses the sources.
+    #[error("{problem}")]
+    Tool {
+        /// What it says.
+        problem: String,
+        /// What to do about it.
+        help: &'static str,
+    },
     /// What was built is no policy of the version that runs here.
     #[error("what was built is no policy for this version")]
     NoPolicy(#[source] LoadError),
@@ -79,74 +83,23 @@ pub struct Made {
     pub built: Built,
 }
 
-#[derive(Deserialize)]
-struct Manifest {
-    package: Package,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct Lock {
-    #[serde(default)]
-    package: Vec<LockedPackage>,
-}
-
-#[derive(Deserialize)]
-struct LockedPackage {
-    name: String,
-    version: String,
-}
-
-/// Build the policy of a directory. `progress` gets cargo's messages, line by line.
+/// Build the policy of a directory. `progress` gets the tools' messages, line by line.
 ///
 /// # Errors
 ///
 /// When it is no policy's directory, a tool is missing, or what was built is no policy. An earlier component is
 /// left as it is then.
 pub fn build(directory: &Path, progress: &mut dyn FnMut(&str)) -> Result<Made, ProjectError> {
-    let crates = [directory.to_owned(), directory.join("rust")];
-    let Some(home) = crates.into_iter().find(|home| home.join("Cargo.toml").is_file()) else {
+    let Some((language, home)) = Language::of(directory) else {
         return Err(ProjectError::NoProject { path: directory.to_owned() });
     };
-    let manifest = home.join("Cargo.toml");
-    let Manifest { package } = read_toml(&manifest)?;
-    let target = WasmTarget::find(progress)?;
-    let request = BuildRequest {
-        manifest: &manifest,
-        target_dir: &directory.join("target"),
-        artifacts: Artifacts::Packages(&[&package.name]),
-    };
-    let built = attorn_build::build(&target, &request, progress)?;
-    let Some(component) = built.first() else { return Err(ProjectError::NoProject { path: directory.to_owned() }) };
-    let bytes = fs::read(&component.path).map_err(file(&component.path))?;
-    check_component(&bytes).map_err(ProjectError::NoPolicy)?;
-    // Cargo has written the lock file by now, and it is a source like others.
-    let lock = lock(&home)?;
-    let built = Built { language: "rust".to_owned(), sdk: sdk(&lock)?, source: source(directory, &lock)? };
-    let bytes = section::with(&bytes, &built);
+    let Compiled { component, sdk, lock } = language.build(directory, &home, progress)?;
+    check_component(&component).map_err(ProjectError::NoPolicy)?;
+    let built = Built { language: language.as_str().to_owned(), sdk, source: source(directory, &lock)? };
+    let bytes = section::with(&component, &built);
     let path = directory.join(COMPONENT);
     write_whole(&path, &bytes).map_err(file(&path))?;
     Ok(Made { path, digest: blake3::hash(&bytes).to_hex().to_string(), bytes: bytes.len(), built })
-}
-
-/// The lock file of a crate: its own, or that of the workspace that it is in.
-fn lock(home: &Path) -> Result<PathBuf, ProjectError> {
-    let whole = home.canonicalize().map_err(file(home))?;
-    let found = whole.ancestors().map(|above| above.join("Cargo.lock")).find(|path| path.is_file());
-    Ok(found.unwrap_or_else(|| home.join("Cargo.lock")))
-}
-
-/// The SDK and the version of it that the lock file names.
-fn sdk(path: &Path) -> Result<String, ProjectError> {
-    let lock: Lock = read_toml(path)?;
-    let found = lock.package.iter().find(|package| package.name == SDK);
-    let problem = format!("it names no `{SDK}`: add it to the dependencies");
-    let sdk = found.ok_or(ProjectError::Manifest { path: path.to_owned(), problem })?;
-    Ok(format!("{SDK} {}", sdk.version))
 }
 
 /// A digest of all sources, each with its name, in the order of their names, and of the lock file where that lies
@@ -157,7 +110,8 @@ fn source(directory: &Path, lock: &Path) -> Result<String, ProjectError> {
     files.sort();
     let mut files: Vec<_> = files.into_iter().map(|name| (directory.join(&name), name)).collect();
     if !lock.starts_with(directory.canonicalize().map_err(file(directory))?) {
-        files.push((lock.to_owned(), "Cargo.lock".to_owned()));
+        let name = lock.file_name().unwrap_or_default().to_string_lossy();
+        files.push((lock.to_owned(), name.into_owned()));
     }
     let mut hasher = blake3::Hasher::new();
     let mut left = SOURCE_BYTES_MAX;
@@ -200,25 +154,26 @@ fn list(top: &Path, directory: &Path, files: &mut Vec<String>) -> Result<(), Pro
     Ok(())
 }
 
-fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ProjectError> {
-    let text = fs::read_to_string(path).map_err(file(path))?;
-    toml::from_str(&text).map_err(|error| {
-        let problem = error.message().to_owned();
-        ProjectError::Manifest { path: path.to_owned(), problem }
-    })
-}
-
 /// The old component or the new one, never a part.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".policy-").tempfile_in(beside)?;
     file.write_all(bytes)?;
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 
-fn file(path: &Path) -> impl FnOnce(io::Error) -> ProjectError {
+pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> ProjectError {
     let path = path.to_owned();
     |source| ProjectError::File { path, source }
+}
+
+/// What would say that a directory is a policy's.
+fn manifests() -> String {
+    let names = |language: &Language| {
+        let (manifest, deeper) = (language.manifest(), language.as_str());
+        format!("`{manifest}` or `{deeper}/{manifest}`")
+    };
+    Language::ALL.iter().map(names).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -257,25 +212,12 @@ mod tests {
     #[test]
     fn a_directory_that_is_no_policys_is_refused_before_anything_is_compiled() {
         let failed = |files: &[(&str, &str)]| build(directory(files).path(), &mut |_| {}).unwrap_err().to_string();
-        assert!(failed(&[]).ends_with("there is no `Cargo.toml`, and no `rust/Cargo.toml`"));
+        assert!(
+            failed(&[]).ends_with("`Cargo.toml` or `rust/Cargo.toml`, `package.json` or `typescript/package.json`")
+        );
         // The crate of a plugin lies one deeper.
         assert!(failed(&[("rust/Cargo.toml", "=")]).contains("rust/Cargo.toml`: "));
         assert!(failed(&[("Cargo.toml", "[workspace]")]).ends_with("missing field `package`"));
         assert!(failed(&[("Cargo.toml", "=")]).contains("Cargo.toml`: "));
-    }
-
-    #[test]
-    fn the_sdk_is_the_one_that_is_locked() {
-        let lock = "version = 4\n[[package]]\nname = \"attorn-policy\"\nversion = \"7.8.9\"\n";
-        let of = |files: &[(&str, &str)], home: &str| {
-            let directory = directory(files);
-            fs::create_dir_all(directory.path().join(home)).unwrap();
-            super::lock(&directory.path().join(home)).and_then(|lock| sdk(&lock))
-        };
-        assert_eq!(of(&[("Cargo.lock", lock)], ".").unwrap(), "attorn-policy 7.8.9");
-        // A member of a workspace has none of its own.
-        assert_eq!(of(&[("Cargo.lock", lock)], "plugins/a/rust").unwrap(), "attorn-policy 7.8.9");
-        let error = of(&[("Cargo.lock", "version = 4\n")], ".").unwrap_err().to_string();
-        assert!(error.ends_with("it names no `attorn-policy`: add it to the dependencies"), "{error}");
     }
 }

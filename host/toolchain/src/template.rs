@@ -8,17 +8,19 @@ use std::path::{Path, PathBuf};
 
 use attorn_core::PolicyId;
 
-/// The SDK that projects depend on, as it is published.
-const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
+pub use crate::language::Language;
 
 /// The most characters of a name.
 const NAME_CHARS_MAX: usize = 48;
 
-/// A language that there is a template for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    /// Rust, with the crate `attorn-policy`.
-    Rust,
+/// What a new project is made of.
+pub(crate) struct Template {
+    /// File by file, with `{{name}}` and `{{sdk}}` for what differs.
+    pub(crate) files: &'static [(&'static str, &'static str)],
+    /// What stands for `{{sdk}}`.
+    pub(crate) sdk: String,
+    /// Further files, as they are.
+    pub(crate) with: Vec<(String, String)>,
 }
 
 /// What to make.
@@ -56,6 +58,8 @@ pub enum TemplateError {
     NoSdk {
         /// Where.
         path: PathBuf,
+        /// Which.
+        language: Language,
     },
     /// A file could not be written.
     #[error("cannot make `{}`", path.display())]
@@ -66,17 +70,6 @@ pub enum TemplateError {
         source: io::Error,
     },
 }
-
-/// File by file, with `{{name}}` and `{{sdk}}` for what differs.
-const RUST: &[(&str, &str)] = &[
-    ("Cargo.toml", include_str!("../templates/rust/Cargo.toml.in")),
-    (".gitignore", include_str!("../templates/rust/gitignore.in")),
-    ("README.md", include_str!("../templates/rust/README.md.in")),
-    ("settings.json", include_str!("../templates/rust/settings.json.in")),
-    ("settings.schema.json", include_str!("../templates/rust/settings.schema.json.in")),
-    ("src/lib.rs", include_str!("../templates/rust/lib.rs.in")),
-    ("cases/decisions.json", include_str!("../templates/rust/decisions.json.in")),
-];
 
 /// Make a project, and give its directory.
 ///
@@ -89,17 +82,17 @@ pub fn create(new: &NewPolicy<'_>) -> Result<PathBuf, TemplateError> {
     if home.symlink_metadata().is_ok() {
         return Err(TemplateError::Exists { path: home });
     }
-    let Language::Rust = new.language;
-    let sdk = rust_sdk(new.sdk)?;
+    let Template { files, sdk, with } = new.language.template(new.sdk)?;
     // A directory beside, which goes away with all that is in it whatever happens.
     let beside = tempfile::Builder::new().prefix(".attorn-new-").tempdir_in(new.within).map_err(failed(new.within))?;
     let made = beside.path().join(new.name);
-    for (name, text) in RUST {
+    let own = files.iter().map(|(name, text)| (*name, text.replace("{{name}}", new.name).replace("{{sdk}}", &sdk)));
+    let with = with.iter().map(|(name, text)| (name.as_str(), text.clone()));
+    for (name, text) in own.chain(with) {
         let path = made.join(name);
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(failed(directory))?;
         }
-        let text = text.replace("{{name}}", new.name).replace("{{sdk}}", &sdk);
         fs::write(&path, text).map_err(failed(&path))?;
     }
     fs::rename(&made, &home).map_err(failed(&home))?;
@@ -125,17 +118,6 @@ fn check_name(name: &str) -> Result<(), TemplateError> {
     }
 }
 
-/// How the crate is named in the manifest: as it is published, or where its sources are.
-fn rust_sdk(path: Option<&Path>) -> Result<String, TemplateError> {
-    let Some(path) = path else { return Ok(format!("\"{SDK_VERSION}\"")) };
-    let no_sdk = || TemplateError::NoSdk { path: path.to_owned() };
-    let path = path.canonicalize().map_err(|_| no_sdk())?;
-    let manifest = fs::read_to_string(path.join("Cargo.toml")).map_err(|_| no_sdk())?;
-    let text = path.to_str().filter(|_| manifest.contains("name = \"attorn-policy\"")).ok_or_else(no_sdk)?;
-    // A text in TOML takes the escapes of one in JSON.
-    Ok(format!("{{ path = {} }}", serde_json::Value::from(text)))
-}
-
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> TemplateError {
     let path = path.to_owned();
     |source| TemplateError::File { path, source }
@@ -146,7 +128,11 @@ mod tests {
     use super::*;
 
     fn make(name: &str, within: &Path) -> Result<PathBuf, String> {
-        let new = NewPolicy { name, within, language: Language::Rust, sdk: None };
+        made(name, within, Language::Rust)
+    }
+
+    fn made(name: &str, within: &Path, language: Language) -> Result<PathBuf, String> {
+        let new = NewPolicy { name, within, language, sdk: None };
         create(&new).map_err(|error| error.to_string())
     }
 
@@ -187,24 +173,27 @@ mod tests {
     }
 
     #[test]
-    fn a_project_is_whole_and_depends_on_what_is_published() {
-        let within = tempfile::tempdir().unwrap();
-        let home = make("listed-actions", within.path()).unwrap();
-        for (name, _) in RUST {
-            let text = fs::read_to_string(home.join(name)).unwrap();
-            assert!(!text.contains("{{"), "{name}: {text}");
+    fn a_project_is_whole_and_named() {
+        for language in Language::ALL {
+            let within = tempfile::tempdir().unwrap();
+            let home = made("listed-actions", within.path(), *language).unwrap();
+            for (name, _) in language.template(None).unwrap().files {
+                let text = fs::read_to_string(home.join(name)).unwrap();
+                assert!(!text.contains("{{"), "{name}: {text}");
+            }
+            let manifest = fs::read_to_string(home.join(language.manifest())).unwrap();
+            assert!(manifest.contains("\"listed-actions-policy\"") && manifest.contains("attorn-policy"), "{manifest}");
+            assert_eq!(fs::read_dir(within.path()).unwrap().count(), 1);
         }
-        let manifest = fs::read_to_string(home.join("Cargo.toml")).unwrap();
-        assert!(manifest.contains(&format!("\nattorn-policy = \"{SDK_VERSION}\"\n")), "{manifest}");
-        assert!(manifest.contains("\nname = \"listed-actions-policy\"\n"));
-        assert_eq!(fs::read_dir(within.path()).unwrap().count(), 1);
     }
 
     #[test]
     fn another_directory_is_no_sdk() {
-        let within = tempfile::tempdir().unwrap();
-        let new = NewPolicy { name: "a", within: within.path(), language: Language::Rust, sdk: Some(within.path()) };
-        assert!(matches!(create(&new), Err(TemplateError::NoSdk { .. })));
-        assert_eq!(fs::read_dir(within.path()).unwrap().count(), 0);
+        for language in Language::ALL {
+            let within = tempfile::tempdir().unwrap();
+            let new = NewPolicy { name: "a", within: within.path(), language: *language, sdk: Some(within.path()) };
+            assert!(matches!(create(&new), Err(TemplateError::NoSdk { .. })));
+            assert_eq!(fs::read_dir(within.path()).unwrap().count(), 0);
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod opa;
 mod try_out;
+mod typescript;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -247,7 +248,7 @@ fn a_name_that_leads_elsewhere_makes_nothing_and_nothing_is_overwritten() {
     );
     let fresh = home.path().join("listed-actions");
     refused(&fresh, &["test"], 1, "there is no `./policy.wasm`", "attorn policy build");
-    let (code, out, _) = attorn(home.path(), &["doctor"]);
+    let (code, out, _) = attorn(home.path(), &["doctor", "--lang", "rust"]);
     assert!(code == 0 && out.contains("wasm32-unknown-unknown"), "{out}");
 }
 

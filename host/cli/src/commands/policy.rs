@@ -7,6 +7,7 @@ mod diff;
 mod doctor;
 mod explain;
 mod inspect;
+mod lang;
 mod local;
 mod logs;
 mod new;

@@ -5,6 +5,7 @@
 mod incremental;
 mod leftovers;
 mod snapshot;
+mod started;
 mod steps;
 mod wire;
 mod worker;
@@ -18,6 +19,7 @@ use attorn_core::PolicyLimits;
 
 pub(crate) use incremental::Functions;
 pub use leftovers::Leftovers;
+pub use started::{Program, started};
 pub use steps::describe_component;
 pub(crate) use steps::{describe, guarded, trial};
 pub use wire::Activation;

@@ -24,11 +24,11 @@ use crate::v0_1::{self, Contract, raw};
 const INIT_ONCE_CPU_US_MAX: u64 = 2_000_000;
 /// The wall time of a trial run. It is generous: what is measured is CPU time, and nobody waits for a
 /// decision.
-const TRIAL_WALL: Duration = Duration::from_secs(20);
+pub(super) const TRIAL_WALL: Duration = Duration::from_secs(20);
 /// How often `init` may try to stay within its share, since a first run pays for cold caches.
 const INIT_TRIES: usize = 3;
 /// How often what runs here is checked for its time.
-const TICK: Duration = Duration::from_millis(1);
+pub(super) const TICK: Duration = Duration::from_millis(1);
 
 /// Take all of them. `say` is told each before it is taken.
 pub(super) fn compile(job: &Job<'_>, say: &mut dyn FnMut(LoadStep)) -> Result<Compiled, LoadError> {
@@ -197,7 +197,7 @@ impl Bench<'_> {
     }
 }
 
-fn compile_error(error: &wasmtime::Error) -> LoadError {
+pub(super) fn compile_error(error: &wasmtime::Error) -> LoadError {
     LoadError::new(LoadStep::Compile, format!("{error:#}"))
         .with_help("build for `wasm32-unknown-unknown`, without threads, exceptions, GC or 64-bit memories")
 }
@@ -208,7 +208,7 @@ pub(crate) fn guarded<T>(step: LoadStep, run: impl FnOnce() -> T) -> Result<T, L
 }
 
 /// What is measured is CPU time.
-const fn generous(limits: &PolicyLimits) -> PolicyLimits {
+pub(super) const fn generous(limits: &PolicyLimits) -> PolicyLimits {
     PolicyLimits { wall_us_max: u64::MAX, ..*limits }
 }
 

@@ -4,7 +4,7 @@
 use std::panic::catch_unwind;
 
 use attorn_core::ComponentClass;
-use wasmparser::{BinaryReaderError, Encoding, Parser, Payload};
+use wasmparser::{BinaryReaderError, Encoding, Parser, Payload, TypeRef};
 
 use super::check_sizes;
 use super::error::{LoadError, LoadStep};
@@ -22,19 +22,24 @@ struct Outline {
     exports: Vec<String>,
     /// Memories over all its modules.
     memories: u32,
+    /// Modules that work on the memory of another one.
+    sharing: u32,
 }
 
 /// A component of more bytes brings a large runtime along.
 const SCRIPT_BYTES_MAX: usize = 8 << 20;
+/// An adapter shares the memory of the one module of a program. Where more share one, libraries were linked.
+const SHARING_MAX: u32 = 1;
 
 /// What class a component is of, by what can be seen from outside: large ones bring a runtime, and
-/// those of several memories are an interpreter with its adapters. What cannot be read is the smallest.
+/// those of several memories, or of several modules in one, are an interpreter with its parts. What cannot be
+/// read is the smallest.
 #[must_use]
 pub fn class_of(bytes: &[u8]) -> ComponentClass {
-    let memories = catch_unwind(|| outline(bytes)).ok().and_then(Result::ok).map_or(0, |outline| outline.memories);
+    let outline = catch_unwind(|| outline(bytes)).ok().and_then(Result::ok).unwrap_or_default();
     match () {
         () if bytes.len() > SCRIPT_BYTES_MAX => ComponentClass::LargeRuntime,
-        () if memories > 1 => ComponentClass::Script,
+        () if outline.memories > 1 || outline.sharing > SHARING_MAX => ComponentClass::Script,
         () => ComponentClass::Native,
     }
 }
@@ -84,6 +89,13 @@ fn outline(bytes: &[u8]) -> Result<Outline, BinaryReaderError> {
             Payload::MemorySection(memories) => {
                 outline.memories = outline.memories.saturating_add(memories.count());
             }
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    if matches!(import?.ty, TypeRef::Memory(_)) {
+                        outline.sharing = outline.sharing.saturating_add(1);
+                    }
+                }
+            }
             Payload::ComponentImportSection(imports) if depth == 1 => {
                 for import in imports {
                     outline.imports.push(import?.name.name.to_owned());
@@ -130,4 +142,24 @@ fn check_exports(exports: &[String]) -> Result<(), LoadError> {
         None => format!("it does not export `{}`", v0_1::EXPORT),
     };
     Err(LoadError::new(LoadStep::Exports, problem).with_help(help))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_that_share_a_memory_are_an_interpreter_and_an_adapter_is_none() {
+        let sharing = "(core module (import \"env\" \"memory\" (memory 0)))";
+        for (modules, class) in [
+            ("(core module (memory 1))".to_owned(), ComponentClass::Native),
+            (format!("(core module (memory 1)) {sharing}"), ComponentClass::Native),
+            (format!("(core module (memory 1)) {sharing} {sharing}"), ComponentClass::Script),
+            ("(core module (memory 1)) (core module (memory 1))".to_owned(), ComponentClass::Script),
+        ] {
+            let component = wat::parse_str(format!("(component {modules})")).unwrap();
+            assert_eq!(class_of(&component), class, "{modules}");
+        }
+        assert_eq!(class_of(b"\0asm"), ComponentClass::Native);
+    }
 }

@@ -59,9 +59,7 @@ pub(crate) struct Initialised(component::Instance);
 
 impl Contract {
     pub(crate) fn new(component: &Component) -> wasmtime::Result<Self> {
-        let mut linker = Linker::new(component.engine());
-        linker.instance(IMPORT)?.func_wrap("write", write_log)?;
-        let prepared = linker.instantiate_pre(component)?;
+        let prepared = linker(component.engine())?.instantiate_pre(component)?;
         let indices = bindings::PolicyComponentIndices::new(&prepared)?;
         let interface = component.get_export_index(None, EXPORT);
         let evaluate = interface.and_then(|interface| component.get_export_index(Some(&interface), EVALUATE));
@@ -84,6 +82,13 @@ impl Contract {
     pub(crate) fn instantiate_initialised(&self, store: &mut Store<Held>) -> wasmtime::Result<Initialised> {
         self.prepared.instantiate(store).map(Initialised)
     }
+}
+
+/// What a component may import: a log.
+pub(crate) fn linker(runtime: &wasmtime::Engine) -> wasmtime::Result<Linker<Held>> {
+    let mut linker = Linker::new(runtime);
+    linker.instance(IMPORT)?.func_wrap("write", write_log)?;
+    Ok(linker)
 }
 
 impl Initialised {

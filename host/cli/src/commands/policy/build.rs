@@ -16,13 +16,16 @@ const DOCTOR_HELP: &str = "`attorn policy doctor` says whether a tool is missing
 /// Build a policy's component, `policy.wasm`. The same sources give the same bytes wherever they lie, and how it was built
 /// stands in it.
 #[derive(Debug, Args)]
-#[command(after_help = "The directory holds `Cargo.toml`, or the directory `rust` that does, as a plugin's does here.
+#[command(
+    after_help = "The directory holds `Cargo.toml` (Rust) or `package.json` (TypeScript), or the directory `rust` or `typescript`
+that does, as a plugin's does here. Tools for TypeScript come from npm's registry once, and are kept in the user's cache.
 
 Examples:
   attorn policy build
   attorn policy build listed-actions --json
 
-Ends with 0 if it was built and 1 if it cannot be: an earlier component is left as it was then.")]
+Ends with 0 if it was built and 1 if it cannot be: an earlier component is left as it was then."
+)]
 pub(crate) struct Build {
     /// The policy's directory
     #[arg(default_value = ".")]
@@ -47,10 +50,16 @@ fn failed(output: &Output, error: &ProjectError) -> Failure {
     match error {
         ProjectError::NoProject { .. } => {
             Failure::of(error).with_help(
-                "name the directory that holds one, or its `rust` directory; `attorn policy new NAME --lang rust` makes a new policy; what another tool built is named by `--component FILE` where it is used",
+                "name the directory that holds one, or its `rust` or `typescript` directory; `attorn policy new NAME --lang rust` (or `typescript`) makes a new policy; what another tool built is named by `--component FILE` where it is used",
             )
         }
         ProjectError::NoPolicy(error) => local::not_loaded(error),
+        ProjectError::Tool { problem, help } => {
+            let (message, more) = problem.split_once('\n').unwrap_or((problem, ""));
+            // In JSON all of it stands in the one text.
+            more.lines().filter(|_| !output.json).for_each(|line| output.note(line));
+            Failure::new(if output.json { problem } else { message }).with_help(help)
+        }
         // Its own text is many lines long and brings the help along.
         ProjectError::Build(error) => {
             let text = Failure::of(error).message;

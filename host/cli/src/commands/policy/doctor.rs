@@ -1,8 +1,10 @@
 //! `attorn policy doctor`.
 
 use attorn_toolchain::doctor::{self, Tool};
+use attorn_toolchain::template::Language;
 use clap::Args;
 
+use super::lang::Lang;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -10,18 +12,26 @@ use crate::output::Output;
 /// Say which of the tools that `attorn policy build` needs are here, and how to get the others. Ends with 1 if one is
 /// missing. Nothing is installed.
 #[derive(Debug, Args)]
-pub(crate) struct Doctor {}
+#[command(after_help = "Examples:\n  attorn policy doctor\n  attorn policy doctor --lang typescript")]
+pub(crate) struct Doctor {
+    /// Only for this language; otherwise for all that there are templates of
+    #[arg(long, value_enum)]
+    lang: Option<Lang>,
+}
 
-pub(super) fn run(output: &Output) -> Result<Exit, Failure> {
-    let tools = doctor::rust();
+pub(super) fn run(doctor: &Doctor, output: &Output) -> Result<Exit, Failure> {
+    let tools = match doctor.lang {
+        Some(lang) => doctor::tools(&[lang.into()]),
+        None => doctor::tools(Language::ALL),
+    };
     if output.json {
         output.json(&tools)?;
     } else {
         let row = |tool: &Tool| {
             let state = tool.found.clone().unwrap_or_else(|| format!("missing: {}", tool.install));
-            vec![tool.name.to_owned(), state]
+            vec![tool.language.as_str().to_owned(), tool.name.to_owned(), state]
         };
-        output.table(&["TOOL", "FOUND"], &tools.iter().map(row).collect::<Vec<_>>());
+        output.table(&["FOR", "TOOL", "FOUND"], &tools.iter().map(row).collect::<Vec<_>>());
     }
     let whole = tools.iter().all(|tool| tool.found.is_some());
     Ok(if whole { Exit::Done } else { Exit::Error })

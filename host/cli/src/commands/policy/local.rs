@@ -48,7 +48,7 @@ impl Local {
         match self {
             Self::New(new) => new.run(output),
             Self::Build(build) => build.run(output),
-            Self::Doctor(doctor::Doctor {}) => doctor::run(output),
+            Self::Doctor(doctor) => doctor::run(&doctor, output),
             Self::Test(test) => test.run(output).await,
             Self::Bench(bench) => bench.run(output).await,
             Self::Inspect(inspect) => inspect.run(output),

@@ -3,16 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use attorn_toolchain::template::{self, Language, NewPolicy, TemplateError};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
+use super::lang::Lang;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
 
 /// Make a small policy that builds, with settings, cases and a README, in a directory of its name.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  attorn policy new listed-actions --lang rust")]
+#[command(
+    after_help = "Examples:\n  attorn policy new listed-actions --lang rust\n  attorn policy new listed-actions --lang typescript"
+)]
 pub(crate) struct New {
     /// Its name: small letters, digits and `-`
     name: String,
@@ -24,17 +27,10 @@ pub(crate) struct New {
     sdk: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Lang {
-    /// Rust, with the crate `attorn-policy`
-    Rust,
-}
-
 impl New {
     pub(super) fn run(self, output: &Output) -> Result<Exit, Failure> {
-        let Lang::Rust = self.lang;
-        let new =
-            NewPolicy { name: &self.name, within: Path::new("."), language: Language::Rust, sdk: self.sdk.as_deref() };
+        let language = Language::from(self.lang);
+        let new = NewPolicy { name: &self.name, within: Path::new("."), language, sdk: self.sdk.as_deref() };
         template::create(&new).map_err(|error| failed(&error))?;
         if output.json {
             return output.json(&json!({ "directory": self.name })).map(|()| Exit::Done);
@@ -53,7 +49,10 @@ fn failed(error: &TemplateError) -> Failure {
             Failure { exit: Exit::Usage, ..failure }.with_help("such as `listed-actions`; it is made in this directory")
         }
         TemplateError::Exists { .. } => failure.with_help("nothing is overwritten: choose another name"),
-        TemplateError::NoSdk { .. } => failure.with_help("`sdk/policy/rust` of Attorn's sources is the one for Rust"),
+        TemplateError::NoSdk { language, .. } => {
+            let name = language.as_str();
+            failure.with_help(format!("`sdk/policy/{name}` of Attorn's sources is the one for `{name}`"))
+        }
         TemplateError::File { .. } => failure,
     }
 }

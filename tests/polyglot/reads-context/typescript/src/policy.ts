@@ -1,18 +1,6 @@
 // The policy `reads-context` in TypeScript. See the README above.
 
-interface Context {
-  user: { claims: string } | null;
-  delegations: {
-    id: string;
-    toAgent: string;
-    permissions: { action: string; resource: string }[];
-    purpose: string;
-    session: string;
-    createdAtMs: number;
-    expiresAtMs: number;
-  }[];
-  request: { action: string; claimedProperties: string };
-}
+import { type Context, definePolicy, deny, object, publicReason } from "attorn-policy";
 
 interface Whole {
   user: { claims: Record<string, string> } | null;
@@ -27,13 +15,15 @@ interface Whole {
   }[];
 }
 
-export const policy = {
-  describe: () => ({ name: "reads-context", version: "0.0.0", settingsSchema: "{}" }),
+const READ = publicReason("read", "how much was read");
 
-  init: () => ({ facts: [], reasons: [{ code: "read", text: "how much was read", public: true }], counters: [] }),
-
-  evaluate: (ctx: Context) => ({ tag: "deny", val: [{ code: "read", text: String(read(ctx)) }] }),
-};
+export const policy = definePolicy({
+  name: "reads-context",
+  version: "0.0.0",
+  settings: object({}),
+  reasons: [READ],
+  evaluate: (ctx) => deny(READ.withText(String(read(ctx)))),
+});
 
 function read(ctx: Context): number {
   let sum = 0;

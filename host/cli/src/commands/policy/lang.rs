@@ -1,0 +1,22 @@
+//! A language, as it is named on the command line.
+
+use attorn_toolchain::template::Language;
+use clap::ValueEnum;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Lang {
+    /// Rust, with the crate `attorn-policy`
+    Rust,
+    /// TypeScript, with the package `attorn-policy`
+    #[value(name = "typescript")]
+    TypeScript,
+}
+
+impl From<Lang> for Language {
+    fn from(lang: Lang) -> Self {
+        match lang {
+            Lang::Rust => Self::Rust,
+            Lang::TypeScript => Self::TypeScript,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The languages that policies are written in here.
+//!
+//! What differs from one to another stands behind [`Language`]: how its projects are told, which tools they need, what
+//! a new one looks like, and how a component is made of one. The rest of this crate knows components, and no language.
+
+mod rust;
+mod typescript;
+
+use std::path::{Path, PathBuf};
+
+use crate::doctor::Tool;
+use crate::project::ProjectError;
+use crate::template::{Template, TemplateError};
+
+/// A language that policies are made, built and checked in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// Rust, with the crate `attorn-policy`.
+    Rust,
+    /// TypeScript, with the package `attorn-policy`, in `QuickJS`.
+    TypeScript,
+}
+
+/// A component that was made, before it is said in it how.
+pub(crate) struct Compiled {
+    /// Its bytes.
+    pub(crate) component: Vec<u8>,
+    /// The SDK and its version, as they are locked.
+    pub(crate) sdk: String,
+    /// The lock file, which is a source wherever it lies.
+    pub(crate) lock: PathBuf,
+}
+
+impl Language {
+    /// All of them. Where a directory holds projects in several, the first counts.
+    pub const ALL: &[Self] = &[Self::Rust, Self::TypeScript];
+
+    /// Its name: on the command line, in components, and of its directory beside others.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::TypeScript => "typescript",
+        }
+    }
+
+    /// The file that says that a directory is a project in it.
+    #[must_use]
+    pub const fn manifest(self) -> &'static str {
+        match self {
+            Self::Rust => "Cargo.toml",
+            Self::TypeScript => "package.json",
+        }
+    }
+
+    /// The tools that it needs, in the order in which they are needed.
+    #[must_use]
+    pub fn tools(self) -> Vec<Tool> {
+        match self {
+            Self::Rust => rust::tools(),
+            Self::TypeScript => typescript::tools(),
+        }
+    }
+
+    /// The language of a policy's directory, and where its project lies: there, or one deeper, in a directory of the
+    /// language's name.
+    pub(crate) fn of(directory: &Path) -> Option<(Self, PathBuf)> {
+        let has = |home: &Path, language: Self| home.join(language.manifest()).is_file();
+        let here = Self::ALL.iter().find(|&&language| has(directory, language));
+        if let Some(&language) = here {
+            return Some((language, directory.to_owned()));
+        }
+        let deeper = Self::ALL.iter().map(|&language| (language, directory.join(language.as_str())));
+        deeper.into_iter().find(|(language, home)| has(home, *language))
+    }
+
+    /// What a new project is made of. The SDK is the one whose sources are there, or the one that this program has.
+    pub(crate) fn template(self, sdk: Option<&Path>) -> Result<Template, TemplateError> {
+        match self {
+            Self::Rust => rust::template(sdk),
+            Self::TypeScript => typescript::template(sdk),
+        }
+    }
+
+    /// Make the component of the policy in `directory`, whose project lies in `home`.
+    pub(crate) fn build(
+        self,
+        directory: &Path,
+        home: &Path,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Compiled, ProjectError> {
+        match self {
+            Self::Rust => rust::build(directory, home, progress),
+            Self::TypeScript => typescript::build(home, progress),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_project_is_told_by_its_manifest_here_or_one_deeper() {
+        for (files, expected) in [
+            (&[][..], None),
+            (&["package.json"], Some((Language::TypeScript, ""))),
+            (&["Cargo.toml", "package.json"], Some((Language::Rust, ""))),
+            (&["typescript/package.json"], Some((Language::TypeScript, "typescript"))),
+            (&["typescript/package.json", "rust/Cargo.toml"], Some((Language::Rust, "rust"))),
+            (&["package.json", "rust/Cargo.toml"], Some((Language::TypeScript, ""))),
+            (&["rust/package.json"], None),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            for file in files {
+                let path = directory.path().join(file);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, "").unwrap();
+            }
+            let expected = expected.map(|(language, home)| (language, directory.path().join(home)));
+            let found = Language::of(directory.path());
+            assert_eq!(found.map(|(language, home)| (language, home.join(""))), expected.map(|(l, h)| (l, h.join(""))));
+        }
+    }
+
+    #[test]
+    fn each_tool_says_how_to_get_it() {
+        for language in Language::ALL {
+            let tools = language.tools();
+            assert!(
+                !tools.is_empty() && tools.iter().all(|tool| !tool.install.is_empty() && tool.language == *language)
+            );
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Policies in TypeScript: from `new` to a denied request, and the traps that a build tells about. They need Node and
+//! npm's registry.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use attorn_tests::http::Reach;
+use attorn_tests::process::{Process, binary};
+use attorn_tests::server::free_address;
+use tempfile::TempDir;
+
+use super::{attorn, refused};
+
+/// A project of the template, in a directory of its own.
+fn project() -> TempDir {
+    let home = tempfile::tempdir().unwrap();
+    let (code, out, said) = attorn(home.path(), &["new", "listed-actions", "--lang", "typescript"]);
+    assert_eq!((code, out.as_str()), (0, "made listed-actions\n"), "{said}");
+    home
+}
+
+/// Another policy in it: this at its top, and this in its `evaluate`.
+fn write(project: &Path, top: &str, evaluate: &str) {
+    let text = format!(
+        "import {{ allow, definePolicy, object }} from \"attorn-policy\";\n{top}\nexport const policy = definePolicy({{\n\
+         name: \"x\", version: \"0.1.0\", settings: object({{}}), reasons: [],\nevaluate(ctx) {{ {evaluate} }},\n}});\n"
+    );
+    fs::write(project.join("src/policy.ts"), text).unwrap();
+}
+
+#[test]
+fn what_a_policy_cannot_have_is_said_when_it_is_built() {
+    let home = project();
+    let project = home.path().join("listed-actions");
+    fs::write(project.join("policy.wasm"), "before").unwrap();
+    for (top, evaluate, said) in [
+        // What runs while it is built would say the same for ever.
+        ("const begun = Date.now();", "return begun > 0 ? allow() : allow();", "a policy has no clock"),
+        ("const salt = Math.random();", "return salt > 0 ? allow() : allow();", "no source of random numbers"),
+        ("while (Math.abs(1) > 0) {}", "return allow();", "the program cannot be started: it used more than"),
+        // What does not fit is said with its place.
+        ("", "return ctx.request.acton;", "src/policy.ts(5,"),
+        ("", "return Promise.resolve(allow());", "src/policy.ts(5,"),
+        ("", "process.exit(0); return allow();", "src/policy.ts(5,"),
+    ] {
+        write(&project, top, evaluate);
+        refused(&project, &["build"], 1, said, " ");
+    }
+    fs::remove_file(project.join("tsconfig.json")).unwrap();
+    write(&project, "import { readFileSync } from \"node:fs\";", "return readFileSync(\"x\") ? allow() : allow();");
+    refused(&project, &["build"], 1, "node:fs", "a policy has no modules of Node");
+    fs::write(project.join("src/policy.ts"), "export const policy = 7;\n").unwrap();
+    refused(&project, &["build"], 1, "has to export `policy`, made by `definePolicy`", "the top of a module");
+    fs::remove_file(project.join("src/policy.ts")).unwrap();
+    refused(&project, &["build"], 1, "there is no `src/policy.ts`", "");
+    assert_eq!(fs::read_to_string(project.join("policy.wasm")).unwrap(), "before", "a component is left as it was");
+}
+
+#[test]
+fn what_goes_wrong_in_a_decision_denies_and_nothing_is_left_for_the_next() {
+    const WAYS: [(&str, &str, &str); 9] = [
+        ("clock", "return Date.now() > 0 ? allow() : allow();", r#""failure":"policy_error""#),
+        ("date", "return new Date().getTime() > 0 ? allow() : allow();", r#""failure":"policy_error""#),
+        ("chance", "return Math.random() > 0 ? allow() : allow();", r#""failure":"policy_error""#),
+        ("throw", "throw new Error(ctx.request.action);", r#""failure":"policy_error""#),
+        ("undeclared", "return allow().debit(\"spent\", 1, 1);", r#""failure":"invalid_verdict""#),
+        ("promise", "return Promise.resolve(allow()) as never;", r#""failure":"policy_error""#),
+        ("loop", "while (Math.abs(1) > 0) {} return allow();", r#""failure":"deadline""#),
+        ("log", "console.log(\"asked\"); return allow();", r#""verdict":"allow""#),
+        ("again", "seen += 1; if (seen > 1) throw \"it remembers\"; return allow();", r#""verdict":"allow""#),
+    ];
+    let home = project();
+    let project = home.path().join("listed-actions");
+    let ways = WAYS.map(|(name, code, _)| format!("case \"a.{name}\": {{ {code} }}"));
+    let evaluate = format!("switch (ctx.request.action) {{ {} default: return allow(); }}", ways.join("\n"));
+    write(&project, "let seen = 0;", &evaluate);
+    let case = |name: &str, action: &str, expect: &str| {
+        let context = format!(r#"{{"request":{{"action":"a.{action}","resource":"c/d"}}}}"#);
+        format!(r#"{{"name":"{name}","settings":{{}},"context":{context},"expect":{{{expect}}}}}"#)
+    };
+    let mut cases: Vec<String> = WAYS.iter().map(|(name, _, expect)| case(name, name, expect)).collect();
+    cases.push(case("once more", "again", r#""verdict":"allow""#));
+    let cases = format!(r#"{{"version":1,"cases":[{}]}}"#, cases.join(","));
+    fs::write(project.join("cases/decisions.json"), cases).unwrap();
+    let (code, out, said) = attorn(&project, &["build"]);
+    assert_eq!(code, 0, "{out}{said}");
+    let (code, out, said) = attorn(&project, &["test"]);
+    assert!(code == 0 && out.ends_with("10 cases, 0 failed\n"), "{out}{said}");
+}
+
+#[test]
+fn a_project_of_another_shape_is_told_what_it_lacks() {
+    let home = tempfile::tempdir().unwrap();
+    let sdk = ["new", "x", "--lang", "typescript", "--sdk", "."];
+    refused(home.path(), &sdk, 1, "`.` is not the SDK", "sdk/policy/typescript");
+    fs::write(home.path().join("package.json"), r#"{ "name": "x" }"#).unwrap();
+    refused(home.path(), &["build"], 1, "there is no `src/policy.ts`", "");
+    let (code, out, _) = attorn(home.path(), &["doctor", "--lang", "typescript"]);
+    assert!(code == 0 && out.contains("node") && out.contains("npm") && !out.contains("cargo"), "{out}");
+}
+
+/// All of what the README says of a first policy in TypeScript, word by word, in an empty directory; but for where the
+/// server listens.
+#[tokio::test]
+async fn what_the_readme_says_of_a_first_policy_in_typescript_works() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let (_, section) = readme.split_once("\n### Your first policy in TypeScript\n").unwrap();
+    let blocks: Vec<&str> = section.split("```").collect();
+    let (_, make) = blocks[1].split_once("$ attorn policy doctor").unwrap();
+    assert!(blocks[2].starts_with("\n\n`attorn serve` in another terminal"), "{}", blocks[2]);
+    let (ask, last) = blocks[3].trim_start_matches("console\n").rsplit_once("\n$ ").unwrap();
+
+    let home = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let make =
+        format!("attorn policy doctor{make}").replace("attorn init ", &format!("attorn init --listen {address} "));
+    let output = shell(home.path(), &address.to_string(), &make);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("3 cases, 0 failed\n") && said(&output).contains("# fail 0\n"), "{}", said(&output));
+
+    let reach = Reach::new(format!("http://{address}"));
+    let server = Process::start(&home.path().join("attorn/attorn.toml"), &reach).await;
+    let ask = format!("{ask}\nset +e\n{last}");
+    let address = address.to_string();
+    let at = home.path().to_owned();
+    let output = tokio::task::spawn_blocking(move || shell(&at, &address, &ask)).await.unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(said(&output).contains("not_listed"), "{}", said(&output));
+    server.stop().await;
+}
+
+fn shell(home: &Path, address: &str, script: &str) -> Output {
+    let script = script.trim_start_matches("$ ").replace("\n$ ", "\n");
+    let path = std::env::var_os("PATH").unwrap();
+    let paths = std::iter::once(binary().parent().unwrap().to_owned()).chain(std::env::split_paths(&path));
+    let mut shell = Command::new("sh");
+    shell.args(["-exc", &script]).current_dir(home).env("PATH", std::env::join_paths(paths).unwrap());
+    shell.env("ATTORN_URL", format!("http://{address}")).env_remove("ATTORN_TOKEN").output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
+}
