@@ -21,6 +21,8 @@ mod output;
 mod page;
 mod parse;
 mod private;
+mod registry;
+mod whole;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -9,6 +9,7 @@
 //! [`decide::decide`] takes; what it allows is [`decide::Allowed`], the only thing a [`Grant`] is made
 //! of.
 
+pub mod address;
 pub mod again;
 pub mod agent;
 pub mod approval;

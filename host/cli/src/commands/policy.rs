@@ -12,6 +12,8 @@ mod local;
 mod logs;
 mod new;
 mod new_key;
+mod publish;
+mod pull;
 mod push;
 mod run;
 mod settings;

@@ -7,7 +7,7 @@ use attorn_core::PolicyLimits;
 use attorn_engine::{Compiler, Engine, EngineConfig, Leftovers, LoadError, class_of};
 use clap::Subcommand;
 
-use super::{bench, build, doctor, inspect, new, new_key, run, settings, sign, test, verify};
+use super::{bench, build, doctor, inspect, new, new_key, publish, pull, run, settings, sign, test, verify};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -41,6 +41,10 @@ pub(crate) enum Local {
     Sign(sign::Sign),
     /// See whether a key signed a component, without a server
     Verify(verify::Verify),
+    /// Publish a component in an OCI registry, with its signature, without a server
+    Publish(Box<publish::Publish>),
+    /// Pull a component from an OCI registry, with its signature, without a server
+    Pull(Box<pull::Pull>),
 }
 
 impl Local {
@@ -57,6 +61,8 @@ impl Local {
             Self::NewKey(new_key) => new_key.run(output),
             Self::Sign(sign) => sign.run(output),
             Self::Verify(verify) => verify.run(output),
+            Self::Publish(publish) => publish.run(output).await,
+            Self::Pull(pull) => pull.run(output).await,
         }
     }
 }

@@ -81,7 +81,7 @@ pub(crate) struct Push {
 
 /// Which signature goes with the component.
 #[derive(Debug, Args)]
-struct Signature {
+pub(super) struct Signature {
     /// The component's signature; the one beside the component, with `.minisig`, if there is one and it is not said
     #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
     signature: Option<PathBuf>,
@@ -151,7 +151,7 @@ impl Push {
 
 impl Signature {
     /// The signature's text. What is no text is refused by the server as what it is.
-    fn read(&self, component: &Path) -> Result<Option<String>, Failure> {
+    pub(super) fn read(&self, component: &Path) -> Result<Option<String>, Failure> {
         let beside = new_key::beside(component, "minisig");
         let path = match &self.signature {
             _ if self.unsigned => return Ok(None),

@@ -1,7 +1,5 @@
 //! `attorn policy test`.
 
-use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,6 +15,7 @@ use crate::bar::Bar;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Output, harmless};
+use crate::whole;
 
 /// Run a policy's cases in the real engine, each in a sandbox of its own.
 #[derive(Debug, Args)]
@@ -116,7 +115,7 @@ impl Test {
     fn write_junit(&self, report: &Report) -> Result<(), Failure> {
         let Some(path) = &self.junit else { return Ok(()) };
         let xml = cases::junit("attorn policy test", report).map_err(Failure::new)?;
-        write_whole(path, xml.as_bytes())
+        whole::write(path, xml.as_bytes())
     }
 }
 
@@ -157,29 +156,6 @@ pub(super) fn not_run(error: &CasesError) -> Failure {
         }
         _ => failure,
     }
-}
-
-/// Whoever reads the file finds the old one or the new one, whole.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let beside = path.parent().filter(|beside| !beside.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = tempfile::NamedTempFile::new_in(beside).and_then(|mut file| {
-        file.write_all(bytes)?;
-        open_to_readers(file.path())?;
-        file.persist(path).map(drop).map_err(|error| error.error)
-    });
-    written.map_err(|error| Failure::file("write", path, &error))
-}
-
-/// Temporary files are for their maker alone, and a report is for others.
-#[cfg(unix)]
-fn open_to_readers(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn open_to_readers(path: &Path) -> std::io::Result<()> {
-    fs::metadata(path).map(drop)
 }
 
 /// What is seen while cases run: each as it is done, and on a terminal how far it is.

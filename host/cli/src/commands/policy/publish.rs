@@ -1,0 +1,151 @@
+//! `attorn policy publish`.
+
+use std::path::PathBuf;
+
+use attorn_toolchain::look::{Look, look};
+use attorn_toolchain::oci::manifest::{Artifact, of_component};
+use attorn_toolchain::oci::signature::of_signature;
+use attorn_toolchain::oci::{Digest, Reference};
+use attorn_toolchain::{ComponentSignature, SignatureError};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{local, push};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::registry::{self, AccessArgs, Listing, Repository, Scope};
+
+/// Publish a policy's component in an OCI registry, with its signature, without a server. What no policy can be is refused, as
+/// by `attorn policy inspect`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The component goes there as `wkg oci push` would put it, and `wkg oci pull` reads it; settings stay here. The tag is set last,
+so it never leads to a component whose signature is still missing. The same component has the same digest whenever it is
+published: give that to whoever pulls it.
+
+Examples:
+  attorn policy publish policy.wasm ghcr.io/acme/spend-limit:1.2.0
+  attorn policy publish policy.wasm ghcr.io/acme/spend-limit:1.2.0 --signature release.minisig --json
+  attorn policy publish policy.wasm localhost:5000/spend-limit:1.2.0 --plain-http --username ci --password-file -
+
+Ends with 0 if it is there, 1 if not, 2 if the reference or an argument means nothing, and 5 if the signature is none, or of
+another component, or what the registry says of itself does not agree."
+)]
+pub(crate) struct Publish {
+    /// The WebAssembly component
+    file: PathBuf,
+    /// Where it goes: registry, repository, tag
+    #[arg(value_name = "REGISTRY/REPOSITORY:TAG", value_parser = registry::reference)]
+    reference: Reference,
+    #[command(flatten)]
+    signature: push::Signature,
+    #[command(flatten)]
+    access: AccessArgs,
+}
+
+/// What came of it.
+struct Published {
+    digest: Digest,
+    signature: Option<(Digest, Listing)>,
+}
+
+impl Publish {
+    pub(super) async fn run(self, output: &Output) -> Result<Exit, Failure> {
+        let Self { file, reference, signature, access } = self;
+        let tag = match (reference.tag(), reference.digest()) {
+            (Some(tag), None) => tag.to_owned(),
+            _ => {
+                return Err(Failure::usage(format!(
+                    "`{reference}` is where something is, and not where something goes"
+                ))
+                .with_help("a tag and no digest: `ghcr.io/acme/spend-limit:1.2.0`"));
+            }
+        };
+        let component = super::read_component(&file)?;
+        let signature = signature.read(&file)?;
+        let access = access.read()?;
+        let mut repository = Repository::new(&reference, access, Scope::Push)?;
+        let (component, look) = looked_at(component).await?;
+        let signed = signature.as_deref().map(|signature| fits(signature, &look)).transpose()?;
+        let failed = |error: serde_json::Error| Failure::of(&error);
+        let artifact = of_component(&component, &look, reference.name()).map_err(failed)?;
+        let beside = signature.map(|text| of_signature(&text, &artifact.manifest, reference.name()));
+        let beside = beside.transpose().map_err(failed)?;
+        let published = registry::interruptible(put(&mut repository, &tag, &artifact, beside)).await;
+        let published = published.map_err(|failure| Failure {
+            message: format!("`{reference}` is not published: {}", failure.message),
+            ..failure
+        })?;
+        let at = reference.at(published.digest);
+        if output.json {
+            return output.json(&wire(&reference, &published, &look, signed.as_ref())).map(|()| Exit::Done);
+        }
+        output.line(format!("published {at}"));
+        output.line(format!("component {}, {} bytes", look.digest, look.bytes));
+        match signed {
+            Some(signed) => output.line(format!("signature of the key {}", signed.key())),
+            None => output.note("it is not signed: `attorn policy sign` makes a signature, which goes with it"),
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// A component, and what it is: compiling takes a moment, in which somebody may interrupt.
+pub(super) async fn looked_at(component: Vec<u8>) -> Result<(Vec<u8>, Look), Failure> {
+    let looking = tokio::task::spawn_blocking(move || look(&component).map(|look| (component, look)));
+    let looked = looking.await.map_err(|error| Failure::of(&error))?;
+    looked.map_err(|error| local::not_loaded(&error))
+}
+
+/// A signature that may be this component's. Whose it is, is for those who have the key; that it was made before the
+/// component was built anew, its comment says.
+fn fits(text: &str, look: &Look) -> Result<ComponentSignature, Failure> {
+    let unfit = |message: String| Failure { exit: Exit::VerificationFailed, ..Failure::new(message) };
+    let signature = ComponentSignature::parse(text).map_err(|error| {
+        let failure = unfit(format!("the signature cannot be published: {error}"));
+        match error {
+            SignatureError::Legacy => {
+                failure.with_help("`attorn policy sign`, or `minisign -S` since 0.10, makes another")
+            }
+            _ => failure,
+        }
+    })?;
+    let of = signature.trusted_comment().split('\t').find_map(|part| part.strip_prefix("blake3:"));
+    match of {
+        Some(of) if of != look.digest => {
+            let message = format!("the signature says that it is of the component {of}, and this is {}", look.digest);
+            Err(unfit(message).with_help("`attorn policy sign` makes another; `--unsigned` publishes without one"))
+        }
+        _ => Ok(signature),
+    }
+}
+
+async fn put(
+    repository: &mut Repository,
+    tag: &str,
+    artifact: &Artifact,
+    signature: Option<Artifact>,
+) -> Result<Published, Failure> {
+    repository.put(artifact).await?;
+    let digest = artifact.digest();
+    let signature = match signature {
+        Some(signature) => Some((signature.digest(), repository.refer(&signature, digest).await?)),
+        None => None,
+    };
+    repository.tag(tag, artifact).await?;
+    Ok(Published { digest, signature })
+}
+
+fn wire(reference: &Reference, published: &Published, look: &Look, signed: Option<&ComponentSignature>) -> Value {
+    let signature = published.signature.zip(signed).map(|((digest, listing), signed)| {
+        json!({
+            "digest": digest.to_string(), "key": signed.key().to_string(),
+            "listed_by": match listing { Listing::Registry => "registry", Listing::Tag => "tag" },
+        })
+    });
+    json!({
+        "reference": reference.at(published.digest).to_string(), "tag": reference.tag(),
+        "digest": published.digest.to_string(), "component": look.digest, "bytes": look.bytes, "signature": signature,
+    })
+}
