@@ -31,6 +31,8 @@ pub struct StoppedLog {
     verifier: CheckpointVerifier,
     /// The newest that can be relied on, if any can.
     checkpoint: Option<SignedCheckpoint>,
+    /// Whether that is another than the file of the newest has, because nobody can read that one.
+    stands_in: bool,
     /// What is wrong with what was looked at so far.
     bad: Vec<String>,
     notes: Vec<String>,
@@ -83,8 +85,33 @@ impl StoppedLog {
         if checkpoint.is_none() && bad.is_empty() {
             return Err(ServeError::Start(format!("there is no checkpoint in `{}`", dir.display())));
         }
-        let data_dir = config.data_dir.clone();
-        Ok(Self { store, data_dir, dir, verifier, checkpoint, bad, notes, scratch })
+        let (data_dir, stands_in) = (config.data_dir.clone(), found.newest.is_none());
+        Ok(Self { store, data_dir, dir, verifier, checkpoint, stands_in, bad, notes, scratch })
+    }
+
+    /// Take checkpoints that somebody kept elsewhere, where the file of the newest cannot be relied on: a log that reaches
+    /// as far as one of them was not cut because its own file does not say so. One of another epoch or key says nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not say how many entries it has.
+    pub fn also_kept<'a>(&mut self, notes: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
+        if !self.stands_in {
+            return Ok(());
+        }
+        let size = self.store.log_head().map_err(|error| causes(&error))?.size;
+        for kept in notes.into_iter().filter_map(|note| self.verifier.verify(note.as_bytes()).ok()) {
+            let counts = kept.checkpoint().size;
+            if counts <= size {
+                self.checkpoint = later(self.checkpoint.take(), Some(kept));
+            } else if self.checkpoint.is_none() {
+                self.bad.push(format!(
+                    "the log has {size} entries, and a checkpoint that was kept counts {counts}: it was cut since, or is \
+                     an older copy"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The log's key, as the store has it.
@@ -164,14 +191,24 @@ impl StoppedLog {
     }
 }
 
-/// The newest checkpoint that can be relied on. Where no file beside the log has one, the high-water file may, of no more
-/// entries than there are: that it has seen more is said already.
+/// The newest checkpoint that can be relied on. Where the file of the newest has none, the high-water file may have a later
+/// one than the others beside the log, of no more entries than there are: that it has seen more is said already.
 fn newest(config: &Config, verifier: &CheckpointVerifier, found: &Found, size: u64) -> Option<SignedCheckpoint> {
+    let head = found.head().cloned();
+    if found.newest.is_some() {
+        return head;
+    }
     let outside = || {
         let note = high_water::read(&config.high_water).ok().flatten()?;
         verifier.verify(note.as_bytes()).ok().filter(|one| one.checkpoint().size <= size)
     };
-    found.head().cloned().or_else(outside)
+    later(head, outside())
+}
+
+/// The one that counts more entries; of two that count as many, the first.
+fn later(one: Option<SignedCheckpoint>, other: Option<SignedCheckpoint>) -> Option<SignedCheckpoint> {
+    let size = |checkpoint: &Option<SignedCheckpoint>| checkpoint.as_ref().map(|one| one.checkpoint().size);
+    if size(&other) > size(&one) { other } else { one }
 }
 
 fn damaged(why: String) -> io::Error {
