@@ -21,13 +21,13 @@
 mod rebuild;
 
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use attorn_log::Epoch;
 
 use crate::base::{self, BaseError};
 use crate::boot::{Boot, CutOffBy};
+use crate::caught::caught;
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError, StorageError};
 use crate::filed::BadRecords;
@@ -289,7 +289,7 @@ impl Repair<'_> {
         };
         examine(self.places, (self.ours, self.foreign), format)?;
         let replace = || self.replace_journal(&problem, self.foreign);
-        catch_unwind(AssertUnwindSafe(replace)).unwrap_or(Err(error))
+        caught(replace).unwrap_or(Err(error))
     }
 
     /// Base copies and journals may still have what is in a bad file: then it is written anew. All else stays as it is.
@@ -335,7 +335,7 @@ impl Repair<'_> {
         };
         let problem = mended.into_iter().chain([causes(&error)]).collect::<Vec<_>>().join("; ");
         let replace = || self.replace_journal(&problem, ForeignState::Refused);
-        let replaced = catch_unwind(AssertUnwindSafe(replace)).unwrap_or(Err(error))?;
+        let replaced = caught(replace).unwrap_or(Err(error))?;
         Ok(match replaced {
             Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, .. } => {
                 Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files: still_bad }
@@ -352,7 +352,7 @@ impl Repair<'_> {
             Some(trees) => refiled::bring_back(self.places, trees, bad),
             None => refiled::bring_back(self.places, &Trees::open(&self.places.engine)?, bad),
         };
-        catch_unwind(AssertUnwindSafe(refile)).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
+        caught(refile).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
     }
 
     /// Make the engine's files anew because the machine stopped or the store failed while they were in use. There must be
