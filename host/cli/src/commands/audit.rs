@@ -68,11 +68,11 @@ pub(crate) enum Audit {
 #[command(
     after_help = "With --json: the entry, the record of the decision, and the entries that came of it; where nobody can \
                         read the record any more, why (`record_gone`). Ends with 5 if that, or the log, was lost or \
-                        altered.
+                        altered, and nobody has accepted that (`attorn repair --with-lost-records`).
 
 Examples:
-  attorn audit show 12
-  attorn audit show 1/12                               entry 12 of the log's first epoch
+  attorn audit show 12                                 of the epoch that the log is in
+  attorn audit show 1/12                               entry 12 of the log's first epoch, also after it began another
   attorn audit show log-0123456789abcdef/1/12          the same, as it is printed
   attorn audit show dec_0123456789abcdef0123456789abcdef"
 )]
