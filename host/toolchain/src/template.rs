@@ -1,15 +1,15 @@
 //! New policies: a small project that builds, with settings, cases and a README.
 //!
-//! A project appears whole or not at all. What is in it is data of this crate; nothing is downloaded.
+//! A project appears whole or not at all. What is in it is data of this crate, also the SDK that it depends on; nothing is
+//! downloaded.
+
+mod rust_sdk;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use attorn_core::PolicyId;
-
-/// The SDK that projects depend on, as it is published.
-const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The most characters of a name.
 const NAME_CHARS_MAX: usize = 48;
@@ -30,7 +30,7 @@ pub struct NewPolicy<'a> {
     pub within: &'a Path,
     /// What it is written in.
     pub language: Language,
-    /// The sources of the SDK, for who has changed them; the published SDK otherwise.
+    /// The sources of the SDK, for who has changed them; otherwise those that this program has go into the project.
     pub sdk: Option<&'a Path>,
 }
 
@@ -90,16 +90,20 @@ pub fn create(new: &NewPolicy<'_>) -> Result<PathBuf, TemplateError> {
         return Err(TemplateError::Exists { path: home });
     }
     let Language::Rust = new.language;
-    let sdk = rust_sdk(new.sdk)?;
+    let (sdk, with) = match new.sdk {
+        Some(path) => (rust_sdk(path)?, Vec::new()),
+        None => vendored().map_err(failed(&home))?,
+    };
     // A directory beside, which goes away with all that is in it whatever happens.
     let beside = tempfile::Builder::new().prefix(".attorn-new-").tempdir_in(new.within).map_err(failed(new.within))?;
     let made = beside.path().join(new.name);
-    for (name, text) in RUST {
+    let own = RUST.iter().map(|(name, text)| (*name, text.replace("{{name}}", new.name).replace("{{sdk}}", &sdk)));
+    let with = with.iter().map(|(name, text)| (name.as_str(), text.clone()));
+    for (name, text) in own.chain(with) {
         let path = made.join(name);
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(failed(directory))?;
         }
-        let text = text.replace("{{name}}", new.name).replace("{{sdk}}", &sdk);
         fs::write(&path, text).map_err(failed(&path))?;
     }
     fs::rename(&made, &home).map_err(failed(&home))?;
@@ -125,9 +129,13 @@ fn check_name(name: &str) -> Result<(), TemplateError> {
     }
 }
 
-/// How the crate is named in the manifest: as it is published, or where its sources are.
-fn rust_sdk(path: Option<&Path>) -> Result<String, TemplateError> {
-    let Some(path) = path else { return Ok(format!("\"{SDK_VERSION}\"")) };
+/// How the crate is named in the manifest, and the files that go into the project with it.
+fn vendored() -> io::Result<(String, Vec<(String, String)>)> {
+    Ok((format!("{{ path = \"{}/{}\" }}", rust_sdk::HOME, rust_sdk::CRATE), rust_sdk::files()?))
+}
+
+/// How the crate is named in the manifest whose sources are there.
+fn rust_sdk(path: &Path) -> Result<String, TemplateError> {
     let no_sdk = || TemplateError::NoSdk { path: path.to_owned() };
     let path = path.canonicalize().map_err(|_| no_sdk())?;
     let manifest = fs::read_to_string(path.join("Cargo.toml")).map_err(|_| no_sdk())?;
@@ -187,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_project_is_whole_and_depends_on_what_is_published() {
+    fn a_project_is_whole_and_depends_on_what_is_in_it() {
         let within = tempfile::tempdir().unwrap();
         let home = make("listed-actions", within.path()).unwrap();
         for (name, _) in RUST {
@@ -195,7 +203,8 @@ mod tests {
             assert!(!text.contains("{{"), "{name}: {text}");
         }
         let manifest = fs::read_to_string(home.join("Cargo.toml")).unwrap();
-        assert!(manifest.contains(&format!("\nattorn-policy = \"{SDK_VERSION}\"\n")), "{manifest}");
+        assert!(manifest.contains("\nattorn-policy = { path = \"vendor/attorn/sdk/policy/rust\" }\n"), "{manifest}");
+        assert!(home.join("vendor/attorn/sdk/policy/rust/Cargo.toml").is_file());
         assert!(manifest.contains("\nname = \"listed-actions-policy\"\n"));
         assert_eq!(fs::read_dir(within.path()).unwrap().count(), 1);
     }

@@ -12,10 +12,9 @@ use attorn_toolchain::look::look;
 use attorn_toolchain::project::{Made, build};
 use attorn_toolchain::template::{Language, NewPolicy, create};
 
-/// A policy in Rust, made and built in a fresh directory.
+/// A policy in Rust, made and built in a fresh directory, out of nothing but what is in the program.
 fn made_and_built(within: &Path) -> Made {
-    let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/policy/rust");
-    let new = NewPolicy { name: "listed-actions", within, language: Language::Rust, sdk: Some(&sdk) };
+    let new = NewPolicy { name: "listed-actions", within, language: Language::Rust, sdk: None };
     let home = create(&new).unwrap();
     let mut said = Vec::new();
     build(&home, &mut |line| said.push(line.to_owned())).unwrap_or_else(|error| panic!("{error}\n{}", said.join("\n")))
