@@ -132,7 +132,10 @@ async fn a_damaged_checkpoint_is_no_log_that_was_cut_and_one_that_was_is_told_al
         spoil(&stage.published("checkpoint"));
         let (code, out, said) = remembering();
         assert_eq!(code, Some(5), "{out}{said}");
-        assert!(out.contains("log/1/checkpoint` is no checkpoint of this log") && out.contains("`attorn repair`"), "{out}");
+        assert!(
+            out.contains("log/1/checkpoint` is no checkpoint of this log") && out.contains("`attorn repair`"),
+            "{out}"
+        );
         assert!(out.contains(&format!("with {size} entries")) && !said.contains("cut"), "{out}{said}");
         fs::write(stage.published("checkpoint"), &kept).unwrap();
     }
@@ -245,6 +248,7 @@ async fn start_and_say(stage: &Stage) -> Process {
     let process = stage.start().await;
     let list: Value = stage.cast.staff.auditor.get("/v1/audit/entries?order=newest&limit=50").await.json();
     let gone = list["entries"].as_array().unwrap().iter().find(|one| one["body"]["type"] == "published_gone");
-    assert_eq!(gone.unwrap()["body"]["directory"], "log/1/checkpoints");
+    let body = &gone.unwrap()["body"];
+    assert_eq!((&body["missing"], &body["directory"]), (&json!("history"), &json!("log/1/checkpoints")));
     process
 }
