@@ -10,7 +10,7 @@ use attorn_api::audit::LogEpoch;
 use attorn_log::segments::{SEGMENTS, Span, parse_segment};
 use attorn_log::tiles::hash_tile;
 use attorn_log::{CheckpointVerifier, Hash, PublishedFiles, SignedCheckpoint, Tile, TileKind};
-use attorn_store::{Looked, Store};
+use attorn_store::{BadBlob, Looked, Store};
 use tempfile::TempDir;
 
 use super::damage::{self, Found};
@@ -47,6 +47,8 @@ pub struct VerifiedStore {
     pub entries: u64,
     /// What is wrong with each file that is bad, and with the query index.
     pub bad: Vec<String>,
+    /// What is damaged and no damage: nobody needs it.
+    pub notes: Vec<String>,
     /// How many decision records are lost of which somebody has accepted that.
     pub lost_records: u64,
 }
@@ -155,9 +157,14 @@ impl StoppedLog {
     /// The first thing that does not, if it is none of those after which it goes on: files, and the index.
     pub async fn verify_store(&self) -> Result<VerifiedStore, String> {
         let walked = self.store.walk().await.map_err(|error| causes(&error))?;
-        let mut bad = walked.bad_files();
+        let (mut bad, mut notes) = (walked.bad_files(), Vec::new());
         match self.store.bad_blobs().await {
-            Ok(blobs) => bad.extend(blobs.iter().map(ToString::to_string)),
+            Ok(blobs) => {
+                let (needed, spare): (Vec<_>, Vec<_>) = blobs.iter().partition(|blob| blob.is_needed());
+                bad.extend(needed.into_iter().map(ToString::to_string));
+                notes.extend(spare.iter().map(ToString::to_string));
+                notes.extend((!spare.is_empty()).then(|| BadBlob::SPARE.to_owned()));
+            }
             Err(error) => bad.push(format!("components and settings could not be looked at: {}", causes(&error))),
         }
         match compare::lacking_apart(&self.data_dir, self.scratch.path(), &self.store) {
@@ -167,7 +174,7 @@ impl StoppedLog {
             )),
             Err(failure) => bad.push(format!("the query index could not be compared with the log: {}", why(failure))),
         }
-        Ok(VerifiedStore { entries: walked.integrity.entries, bad, lost_records: walked.lost_records })
+        Ok(VerifiedStore { entries: walked.integrity.entries, bad, notes, lost_records: walked.lost_records })
     }
 
     /// A segment of the history: of one that is damaged what can be relied on.

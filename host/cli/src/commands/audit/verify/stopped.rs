@@ -41,7 +41,8 @@ pub(super) async fn stopped(
         Failure { help: error.help().map(str::to_owned), exit, ..failure }
     })?;
     // They show how far the log reached, whatever became of the file that says so in the data directory.
-    let remembered = memory.as_ref().map(|memory| memory.latest(&log.verifier().origin().log_id)).transpose()?.flatten();
+    let remembered =
+        memory.as_ref().map(|memory| memory.latest(&log.verifier().origin().log_id)).transpose()?.flatten();
     let kept = given.since.iter().chain(remembered.as_ref().map(|seen| &seen.note));
     log.also_kept(kept.map(String::as_str)).map_err(Failure::new)?;
     let recorded = log.recorded_epochs().await.map_err(Failure::new)?;
@@ -56,6 +57,7 @@ pub(super) async fn stopped(
                     stored.lost_records
                 ));
             }
+            stored.notes.iter().for_each(|note| output.note(note));
             (stored.entries, stored.bad)
         }
         Err(why) => (0, vec![why]),
