@@ -169,7 +169,8 @@ impl EntryIndex {
         let (covered, packed) = (RwLock::new(covered), RwLock::new(packed));
         let (dir, owner) = (dir.to_owned(), owner.clone());
         let failed = AtomicBool::new(false);
-        let index = Self { engine, postings, packs, times, meta, file, dir, owner, covered, packed, volume_chunks, failed };
+        let index =
+            Self { engine, postings, packs, times, meta, file, dir, owner, covered, packed, volume_chunks, failed };
         // Before anything is added, so that a power cut from here on is noticed.
         index.say(false)?;
         Ok(index)
