@@ -309,6 +309,7 @@ async fn what_is_bundled_is_shown_verified_exported_and_restored_as_before() {
     let said = stage.audit(&["list", "--type", "published_gone", "--json"]).good().json();
     let body = &said["entries"][0]["body"];
     assert_eq!((&body["entries_lost"], &body["entries_brought_back_count"]), (&json!([]), &json!("256")), "{body}");
+    assert_eq!(body["missing"], "directory");
     assert_eq!(fs::read(&bundle).unwrap(), whole);
     assert_eq!(stage.audit(&["show", &index]).good().stdout, shown);
     process.kill().await;
@@ -454,8 +455,7 @@ async fn a_directory_of_what_was_published_that_is_gone_is_noticed() {
     let seen = fs::read(&high_water).unwrap();
     let (kept, gone_with_it) = (stage.path("kept"), "; no entry is gone with it; ");
     fs::rename(&log, &kept).unwrap();
-    let how =
-        |seen: bool| if seen { "has no checkpoint, and the high-water file has seen one of " } else { "a server ran" };
+    let how = |seen: bool| if seen { ", and the high-water file has seen one of " } else { "a server ran" };
     for is_seen in [true, false] {
         if !is_seen {
             fs::remove_file(&high_water).unwrap();
@@ -500,6 +500,7 @@ async fn a_directory_of_what_was_published_that_is_gone_is_noticed() {
     let said = said["entries"].as_array().unwrap();
     assert_eq!(said.len(), 1, "{said:?}");
     assert_eq!((&said[0]["body"]["directory"], &said[0]["body"]["entries_lost_count"]), (&json!("log/1"), &json!("0")));
+    assert_eq!(said[0]["body"]["missing"], "checkpoint");
     stage.audit(&["verify", "--alone"]).good();
     process.kill().await;
     stage.audit(&["verify", "--config", &config, "--alone"]).good();

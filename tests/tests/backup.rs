@@ -140,6 +140,21 @@ async fn a_directory_from_an_earlier_day_or_with_another_past_is_not_served() {
         "{said}"
     );
     assert!(said.contains("ends all grants and sessions, all tokens of operators and the key that signs"), "{said}");
+    // A repair says the same, and changes nothing about it.
+    let output = attorn(&fresh, &["repair"]);
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(
+        said.contains("the store fits together; nothing was changed\n") && said.contains("\nrefused  the log "),
+        "{said}"
+    );
+    assert!(
+        said.contains("ends before entry ") && said.contains("\nhelp: put the right data directory back"),
+        "{said}"
+    );
+    let output = attorn(&fresh, &["repair", "--json"]);
+    let repaired: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(repaired["refused"].as_str().unwrap().contains("ends before entry "), "{repaired}");
     // Gone on from there in another way, while nobody looked at the file.
     fs::remove_file(&high_water).unwrap();
     let process = Process::start(&fresh.config, &fresh.reach).await;

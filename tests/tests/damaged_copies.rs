@@ -202,7 +202,11 @@ async fn an_older_file_of_the_journal_that_is_damaged_is_left_behind_by_a_start_
     assert!(journals.len() > 1, "{journals:?}");
     flip(&journals[0], 300);
     attorn_tests::files::copy_dir(&data, &copy);
-    let said = stage.refused(1, &["backup", text(&stage.path("backup"))]);
+    let said = stage.refused(5, &["backup", text(&stage.path("backup"))]);
+    assert!(!stage.path("backup").exists(), "nothing is in the way of the next");
+    fs::create_dir(stage.path("empty")).unwrap();
+    stage.refused(5, &["backup", text(&stage.path("empty"))]);
+    assert_eq!(fs::read_dir(stage.path("empty")).unwrap().count(), 0, "what was there stays");
     assert!(said.contains(&format!("`{}` is damaged at byte ", journals[0].display())), "{said}");
     assert!(said.contains("\nhelp: with a new base copy") && said.contains("`attorn repair`"), "{said}");
 
@@ -228,6 +232,8 @@ async fn an_older_file_of_the_journal_that_is_damaged_is_left_behind_by_a_start_
     // And so does a repair.
     fs::rename(&data, stage.path("mended")).unwrap();
     fs::rename(&copy, &data).unwrap();
+    // It has seen what happened since.
+    fs::remove_file(stage.fresh.config.with_file_name("high-water")).unwrap();
     let repaired = stage.ends(0, &["repair"]);
     assert_eq!(repaired["rebuilt"], "journal", "{repaired}");
     assert!(repaired["problem"].as_str().unwrap().contains(text(&journals[0])), "{repaired}");

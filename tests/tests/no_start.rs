@@ -68,6 +68,11 @@ async fn a_root_key_that_cannot_be_used_is_named() {
     let said = serve(&fresh.config);
     let wrong = format!("error: cannot start: the root key `{}` opens no key of the store in ", key.display());
     assert!(said.starts_with(&wrong) && said.contains("\nhelp: `root_key` in attorn.toml names"), "{said}");
+    // Nor is anything copied that it would not open.
+    let backup = fresh.dir.path().join("backup");
+    let said = fails(Command::new(binary()).arg("backup").arg(&backup).arg("--config").arg(&fresh.config));
+    assert!(said.starts_with(&wrong.replace("cannot start: ", "")) && said.contains("\nhelp: `root_key`"), "{said}");
+    assert!(!backup.exists());
     fs::remove_file(&key).unwrap();
     let said = serve(&fresh.config);
     assert!(

@@ -193,6 +193,8 @@ problem_codes! {
     Timeout = "timeout", 503, "The request took too long";
     /// What was asked for of the audit log is not what was signed, or is gone: a file of it was altered or damaged.
     LogDamaged = "log_damaged", 500, "A part of the audit log is damaged";
+    /// The record of a decision is lost for good, which an operator accepted; its entry tells what it can.
+    RecordLost = "record_lost", 410, "The record is lost, which was accepted";
     /// The server failed; its log says why, under the request id.
     Internal = "internal", 500, "The server failed";
 }

@@ -23,7 +23,8 @@ Environment:
 
 Exit codes:
   0 allow, or done   1 error   2 usage   3 deny   4 challenge   5 verification failed
-  6 it cannot be told, as something was erased, is lost, or was never recorded";
+  6 it cannot be told, as something was erased, is lost, or was never recorded
+  7 a case of a policy does not hold";
 
 /// Decide what AI agents may do, and prove it.
 #[derive(Debug, Parser)]

@@ -42,7 +42,20 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// How long what a command has begun may take to end.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What the store catches is an error like others, and said as one: with what is damaged, and what to do.
+#[cfg(target_os = "linux")]
+fn print_no_panic_that_is_caught() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !attorn_server::is_caught() {
+            usual(panic);
+        }
+    }));
+}
+
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    print_no_panic_that_is_caught();
     let cli = Cli::parse();
     let context = cli.global.into_context();
     let done = match cli.command {

@@ -170,7 +170,12 @@ pub(crate) async fn checkpoint(app: Arc<App>, call: Call) -> Result<Reply, Failu
 
 pub(crate) async fn decision(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let id: DecisionId = call.path("decision_id")?;
-    let record = record::right(&app, id).await?.ok_or_else(|| Failure::not_found("decision", id))?;
+    let record = match record::right(&app, id).await {
+        Err(failure) if failure.problem.code == ProblemCode::LogDamaged => {
+            return Err(record::accepted(&app, id).await?.unwrap_or(failure));
+        }
+        record => record?.ok_or_else(|| Failure::not_found("decision", id))?,
+    };
     let text = kept::read_text(&app, &Key::decision(&id), record.text).await?;
     let erased = || kept::erased(format!("the user of the decision `{id}` was erased, and its record with them"));
     Ok(Reply::json_text(text.ok_or_else(erased)?.as_str().to_owned()))

@@ -12,12 +12,15 @@ use attorn_store::{
 };
 use serde_json::json;
 
-pub use attorn_store::{BackupError, BadBlob, BadExport, BadNamed, FilesOf, ForeignState, is_within};
+pub use attorn_store::{
+    BackupError, BadBlob, BadExport, BadNamed, FilesOf, ForeignState, NeededBy, PolicyPart, is_within,
+};
 
 use crate::config::Config;
 use crate::http::failure::{Failure, causes};
 pub use crate::lost_records::LostRecords;
 use crate::published::gone::{self, says_started};
+pub use crate::published::mend::Refused;
 use crate::published::mend::{Mended, mend};
 use crate::published::{damage, published_in};
 use crate::queries::compare::{self, Lacking, State};
@@ -42,6 +45,8 @@ pub struct Repair {
     pub bad_files: Vec<String>,
     /// Which files with checkpoints were made anew, and what was wrong with them.
     pub checkpoints: Vec<String>,
+    /// Why the server would not start with a log that fits together: it is shorter than it was, or another.
+    pub refused: Option<Refused>,
     /// How many decision records are lost.
     pub lost_records: LostCount,
     /// What was wrong with the query index, if it was; it is removed then.
@@ -64,6 +69,17 @@ pub struct LostCount {
     pub accepted: u64,
     /// By this one and those before.
     pub in_all: u64,
+}
+
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+pub enum NoBackup {
+    /// The root key is another one than that of the store.
+    #[error(transparent)]
+    RootKey(ServeError),
+    /// Something could not be copied.
+    #[error(transparent)]
+    Copy(#[from] BackupError),
 }
 
 /// Why nothing was repaired.
@@ -101,8 +117,10 @@ pub enum Rebuilt {
 ///
 /// # Errors
 ///
-/// When there is no store, something is in the way, or something cannot be read or written.
-pub fn back_up(config: &Config, to: &Path) -> Result<(BackedUp, Option<String>), BackupError> {
+/// When the root key is another one, there is no store, something is in the way, or something cannot be read or written.
+/// Nothing is left of a copy then.
+pub fn back_up(config: &Config, to: &Path) -> Result<(BackedUp, Option<String>), NoBackup> {
+    check_root_key(config)?;
     let mut made = Store::back_up_served(&config.data_dir, to, says_started)?;
     let unseen = match bad_checkpoints(config, to, &made) {
         Ok(bad) => {
@@ -112,6 +130,17 @@ pub fn back_up(config: &Config, to: &Path) -> Result<(BackedUp, Option<String>),
         Err(why) => Some(why),
     };
     Ok((made, unseen))
+}
+
+/// See whether the root key is that of the store, before all of it is copied in vain. Where it cannot be read, or the store
+/// has nothing that tells, the copy is made all the same.
+fn check_root_key(config: &Config) -> Result<(), NoBackup> {
+    let (Ok(root), Some(record)) = (root_key(config), Store::log_key_of(&config.data_dir)) else { return Ok(()) };
+    if keys::opens(&root, &record) {
+        return Ok(());
+    }
+    let (path, dir) = (config.root_key.clone(), config.data_dir.clone());
+    Err(NoBackup::RootKey(ServeError::WrongRootKey { path, dir }))
 }
 
 /// What is wrong with the checkpoints in a backup. The key that signed them is wrapped with the root key.
@@ -162,7 +191,7 @@ pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecords) -
         }
     };
     let (bad_named, mut index) = (Store::check_named(&config.data_dir).map_err(|error| causes(&error)), None);
-    let (mut checkpoints, mut lost_records) = (Vec::new(), LostCount::default());
+    let (mut checkpoints, mut refused, mut lost_records) = (Vec::new(), None, LostCount::default());
     if lost == LostRecords::Accepted {
         match accept_lost(config, &ours).await {
             Ok((accepted, walked)) => {
@@ -178,7 +207,7 @@ pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecords) -
     match beside(config, (&ours, &integrity)).await {
         Ok(found) => {
             bad_files.extend(found.bad);
-            (index, checkpoints) = (found.index, found.checkpoints);
+            (index, checkpoints, refused) = (found.index, found.checkpoints, found.refused);
         }
         // What else is bad is named all the same.
         Err(why) => bad_files.push(format!("what is made of the log beside the store cannot be looked at: {why}")),
@@ -192,6 +221,7 @@ pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecords) -
         bases_aside,
         bad_files,
         checkpoints,
+        refused,
         lost_records,
         index,
         bad_named,
@@ -206,6 +236,7 @@ struct Beside {
     bad: Vec<String>,
     /// Which files with checkpoints were made anew.
     checkpoints: Vec<String>,
+    refused: Option<Refused>,
     /// What was wrong with the query index that was removed.
     index: Option<String>,
 }
@@ -216,11 +247,11 @@ async fn beside(config: &Config, (ours, integrity): (&Ours, &Integrity)) -> Resu
     let why = |failure: Failure| failure.internal.unwrap_or(failure.problem.detail);
     let unpublished = gone::unpublished(config, &store).map_err(|error| causes(&error))?;
     let mut bad: Vec<String> = unpublished.into_iter().collect();
-    let mut checkpoints = Vec::new();
+    let (mut checkpoints, mut refused) = (Vec::new(), None);
     match mend_published(config, &store, integrity).await {
         Ok(mended) => {
             bad.extend(mended.still_bad);
-            checkpoints = mended.mended;
+            (checkpoints, refused) = (mended.mended, mended.refused);
         }
         Err(why) => bad.push(format!("whether the files with checkpoints are whole could not be seen: {why}")),
     }
@@ -239,7 +270,7 @@ async fn beside(config: &Config, (ours, integrity): (&Ours, &Integrity)) -> Resu
             Some(said)
         }
     };
-    Ok(Beside { bad, checkpoints, index })
+    Ok(Beside { bad, checkpoints, refused, index })
 }
 
 /// Accept that records are lost, and look at all of the store once more.
@@ -260,7 +291,11 @@ async fn mend_published(config: &Config, store: &Store, integrity: &Integrity) -
 
 /// What to do when there is no backup.
 #[must_use]
-pub fn backup_help(error: &BackupError) -> Option<&'static str> {
+pub fn backup_help(error: &NoBackup) -> Option<&'static str> {
+    let error = match error {
+        NoBackup::RootKey(error) => return error.help(),
+        NoBackup::Copy(error) => error,
+    };
     let of_io = |error: &std::io::Error| match error.kind() {
         ErrorKind::NotFound => {
             Some("the directory that the backup goes into has to be there; the backup's own is made")
@@ -271,7 +306,7 @@ pub fn backup_help(error: &BackupError) -> Option<&'static str> {
              as, or root",
         ),
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            Some("what was written is no backup: remove it, make room, and try again")
+            Some("what was written is removed again: make room, and try again")
         }
         _ => None,
     };

@@ -54,7 +54,7 @@ mod token_keys;
 mod users;
 
 pub use approvals::ApprovalLimits;
-pub use attorn_store::far;
+pub use attorn_store::{far, is_caught};
 pub use clock::WallClock;
 pub use config::{Config, ConfigError, Tls};
 pub use decisions::rehearse::{Rehearsals, Rehearsed};

@@ -55,7 +55,9 @@ impl Door {
     pub(crate) const fn of(access: Access) -> Self {
         match access {
             Access::Public => Self::Public,
-            Access::Operator(_) | Access::OperatorOrBootstrap(_) | Access::PublishedLog => Self::Operator,
+            Access::Operator(_) | Access::OperatorOfAny(_) | Access::OperatorOrBootstrap(_) | Access::PublishedLog => {
+                Self::Operator
+            }
             Access::User => Self::User,
             Access::Agent | Access::AgentOnward => Self::Agent,
             Access::ResourceServer => Self::ResourceServer,

@@ -125,7 +125,7 @@ pub async fn restore(
     free(target, &work)?;
     apart(target, backup)?;
     let bad_named = Store::check_backup(backup).map_err(|error| EpochError::Backup(causes(&error)))?;
-    let needed: Vec<_> = bad_named.blobs.iter().filter(|bad| !bad.needed_by.is_empty()).cloned().collect();
+    let needed: Vec<_> = bad_named.blobs.iter().filter(|bad| bad.is_needed()).cloned().collect();
     if bad_blobs == BadBlobs::Refused && !needed.is_empty() {
         return Err(EpochError::BadBlobs(needed));
     }

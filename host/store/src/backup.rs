@@ -128,6 +128,21 @@ impl From<BaseError> for BackupError {
     }
 }
 
+impl BackupError {
+    /// Whether something that should be copied is damaged or missing; else it could not be read or written now.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Parts(PartsError::Journal(JournalError::Io { .. }) | PartsError::Base(BaseError::Io { .. })) => false,
+            Self::Parts(_) | Self::Record(_) | Self::NotABackup { .. } => true,
+            Self::Open(error) => {
+                error.is_damage() || matches!(error, OpenError::HalfMade { .. } | OpenError::NoFormat { .. })
+            }
+            Self::Io { .. } | Self::Within { .. } | Self::NotEmpty { .. } => false,
+        }
+    }
+}
+
 fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
     let path = path.to_owned();
     |source| BackupError::Io { path, source }
@@ -146,7 +161,21 @@ impl Store {
         places.format()?;
         apart(to, dir)?;
         let _kept = keep(&places)?;
-        make_empty(to)?;
+        let made = make_empty(to)?;
+        let done = Self::copy_served((dir, &places), to, says_served);
+        if done.is_err() {
+            // It is no backup, and would be in the way of the next. What cannot be removed is no backup all the same.
+            let _ = made.remove(to);
+        }
+        done
+    }
+
+    /// Copy it into an empty directory.
+    fn copy_served(
+        (dir, places): (&Path, &Places),
+        to: &Path,
+        says_served: fn(&[u8]) -> bool,
+    ) -> Result<BackedUp, BackupError> {
         let target = Places::of(to);
         let (base, epoch, store) = newest_readable(&places.base)?;
         let plain: u64 = PLAIN.iter().map(|part| bytes_below(&dir.join(part))).sum();
@@ -155,7 +184,7 @@ impl Store {
         make_dir(&target.base)?;
         let copied = Base { version: base.version, path: target.base.join(name(&base.path)) };
         count.copy(&base.path, &copied.path, u64::MAX)?;
-        let end = copy_journal((&places, &target), (&base, store), &mut count)?;
+        let end = copy_journal((places, &target), (&base, store), &mut count)?;
         for part in PLAIN {
             count.copy_dir(&dir.join(part), &to.join(part))?;
         }
@@ -186,6 +215,24 @@ impl Store {
         let (Count { files, bytes, bad_files, .. }, version) = (count, end.version);
         let log_key = named.log_key;
         Ok(BackedUp { version, base: base.version, files, bytes, bad_files, bad_named, lost_records, epoch, log_key })
+    }
+
+    /// A key that signs the log, as base copy and journal of this directory have it: the first that is found, of whichever
+    /// epoch. None where none can be read, which is for others to say.
+    #[must_use]
+    pub fn log_key_of(dir: &Path) -> Option<KeyMaterialRecord> {
+        let (places, mut named) = (Places::of(dir), Named::default());
+        let base = base::all(&places.base).ok()?.pop()?;
+        // Keys are made first of all, so no more is read than has to be.
+        let found = || BackupError::NotABackup { dir: dir.to_owned() };
+        let mut take = |writes: &[Write]| {
+            writes.iter().try_for_each(|write| named.take(write))?;
+            if named.log_key.is_some() { Err(found()) } else { Ok(()) }
+        };
+        if let Ok(store) = base::read(&base, |writes| take(&writes)) {
+            let _ = journal::replay(&places.journal, Some(store), base.version, |redo: Redo| take(&redo.writes));
+        }
+        named.log_key
     }
 
     /// Read the components, settings and exports of earlier epochs in the directory of a store that nobody uses, and
@@ -306,13 +353,36 @@ fn make_dir(dir: &Path) -> Result<(), BackupError> {
     fs::DirBuilder::new().mode(0o700).create(dir).map_err(at(dir))
 }
 
+/// Where a backup is put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Made {
+    /// Into a directory that was made for it.
+    Anew,
+    /// Into one that was there, and empty.
+    There,
+}
+
+impl Made {
+    /// Remove all that was put there, and the directory if it was made.
+    fn remove(self, dir: &Path) -> io::Result<()> {
+        if self == Self::Anew {
+            return fs::remove_dir_all(dir);
+        }
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) }?;
+        }
+        Ok(())
+    }
+}
+
 /// Make a directory, or take an empty one.
-fn make_empty(dir: &Path) -> Result<(), BackupError> {
+fn make_empty(dir: &Path) -> Result<Made, BackupError> {
     if !dir.try_exists().map_err(at(dir))? {
-        return make_dir(dir);
+        return make_dir(dir).map(|()| Made::Anew);
     }
     match fs::read_dir(dir).map_err(at(dir))?.next() {
-        None => Ok(()),
+        None => Ok(Made::There),
         Some(_) => Err(BackupError::NotEmpty { dir: dir.to_owned() }),
     }
 }

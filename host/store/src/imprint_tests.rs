@@ -322,7 +322,10 @@ async fn a_store_whose_format_is_lost_is_repaired() {
         }
         let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err().to_string();
         assert!(error.contains("`attorn repair` writes it anew"), "{error}");
-        Store::repair(dir.path(), &ours()).unwrap();
+        // What was lost is what was mended: the state has an imprint, which nobody looked for.
+        let Repaired::Rebuilt { problem, .. } = Store::repair(dir.path(), &ours()).unwrap() else { unreachable!() };
+        let lost = if marker.is_none() { "store.format` is missing, and" } else { "store.format` names no format of" };
+        assert!(problem.contains(lost) && !problem.contains("imprint"), "{problem}");
         assert_eq!(fs::read(&path).unwrap(), b"attorn-store 5\n");
         let store = Store::open(dir.path(), &ours()).unwrap();
         assert_eq!(store.get(&meta(1)).await.unwrap().unwrap().value, b"revoked");

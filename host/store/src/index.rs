@@ -14,6 +14,9 @@
 //! meta      "mark"                 → number of entries that it covers (8) ‖ digest of the last (16)
 //! ```
 //!
+//! Beside the engine's files a plain one, `reached`, says how far it had come when it was written down last. An engine that
+//! finds its files corrupt goes on with less, or with nothing, and says nothing of that.
+//!
 //! INVARIANT: a row only ever gains entries, until it is packed, and the mark is written after the rows that it speaks of. So a round
 //! that was cut off is done again with the same rows: nothing is missing, and nothing stands twice. It is no
 //! transaction of the engine, because those exclude each other over all engines of a process, and a decision would
@@ -27,10 +30,13 @@ mod walk;
 
 use std::fs::File;
 use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard};
 
 use attorn_core::TimeMs;
 
+use crate::caught::caught;
 use crate::commit::Store;
 use crate::error::{ReadError, StorageError};
 use chunk::{CHUNK_ENTRIES, Chunk};
@@ -40,6 +46,9 @@ pub use open::Anew;
 #[cfg(feature = "fuzz")]
 pub(crate) use pack::{row, rows};
 pub use walk::{Next, Order, Search, Walk};
+
+/// What is said of files that the engine cannot read, whatever it says itself.
+const CANNOT_BE_READ: &str = "the engine cannot read its files: they are damaged";
 
 /// The times of how many entries are kept together.
 const BLOCK_ENTRIES: u64 = 256;
@@ -106,12 +115,15 @@ pub struct EntryIndex {
     meta: sled::Tree,
     /// Our own handle of the engine's file.
     file: File,
+    dir: PathBuf,
     owner: Owner,
     covered: RwLock<Covered>,
     /// How many chunks are packed.
     packed: RwLock<u64>,
     /// How many chunks are packed at a time. Tests hurry.
     volume_chunks: u64,
+    /// Whether the engine could not do something that it was asked for.
+    failed: AtomicBool,
 }
 
 /// How far it reaches.
@@ -155,6 +167,10 @@ impl EntryIndex {
 
     /// Add the entries that come next. `last` is the bytes of the last of them; none if it cannot be read.
     pub fn add(&self, entries: &[Indexed], last: &[u8]) -> Result<(), StorageError> {
+        self.readable(|| self.add_next(entries, last))
+    }
+
+    fn add_next(&self, entries: &[Indexed], last: &[u8]) -> Result<(), StorageError> {
         let mut covered = self.covered().clone_mark();
         let from = covered.through;
         let pairs = (from..).zip(entries).flat_map(|(at, entry)| entry.terms.iter().map(move |term| (*term, at)));
@@ -211,8 +227,23 @@ impl EntryIndex {
     /// Have the engine write down what it holds, so that less has to be done again after a crash. Nothing waits for
     /// this, and it syncs nothing.
     pub fn flush(&self) -> Result<(), StorageError> {
-        self.engine.flush()?;
-        Ok(())
+        let through = self.through();
+        self.readable(|| {
+            self.engine.flush()?;
+            self.say_reached(through, false)
+        })
+    }
+
+    /// Whether something of it could not be read or written, by whoever asked: then it is made anew.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Do something with the engine, which panics where it finds its files corrupt.
+    fn readable<T>(&self, act: impl FnOnce() -> Result<T, StorageError>) -> Result<T, StorageError> {
+        let done = caught(act).unwrap_or_else(|_| Err(StorageError::new(&CANNOT_BE_READ)));
+        done.inspect_err(|_| self.failed.store(true, Ordering::Relaxed))
     }
 
     fn covered(&self) -> RwLockReadGuard<'_, Covered> {

@@ -187,6 +187,8 @@ fn a_round_that_was_cut_off_leaves_no_gap_and_nothing_twice() {
     let (index, _) = open(&dir);
     index.meta.insert(MARK_KEY, mark).unwrap();
     drop(index);
+    // Nor was it written down yet how far that is.
+    std::fs::remove_file(dir.path().join("index/reached")).unwrap();
     let (index, anew) = open(&dir);
     assert_eq!((anew, index.through()), (None, 250));
     assert_eq!(found(&index, search(&["1"], 0..u64::MAX, Order::Oldest), STEPS), scan(&[1], 0..250, Order::Oldest));
@@ -241,6 +243,8 @@ fn forge(path: &Path, change: impl Fn(&sled::Db)) {
     let engine = unlocked(path);
     change(&engine);
     engine.flush().unwrap();
+    // Whoever writes into the one takes the other away.
+    std::fs::remove_file(path.join("reached")).unwrap();
 }
 
 #[test]
@@ -449,4 +453,50 @@ fn what_was_taken_out_of_an_index_is_missed_packed_or_not() {
         index.covered.write().unwrap().blocks[39] = Block { earliest: 0, latest: 1 };
         assert!(lacking(&index).len() >= hidden + 16, "{volume_chunks}");
     }
+}
+
+/// The engine goes on with less, or with nothing, and says nothing of that.
+#[test]
+fn an_index_whose_files_are_damaged_is_named_wherever_that_is() {
+    let whole = TempDir::new().unwrap();
+    let (index, _) = open(&whole);
+    add(&index, 3_000, 512);
+    drop(index);
+    let from = whole.path().join("index");
+    let bytes = std::fs::read(from.join("db")).unwrap();
+    let half = bytes.len() / 2;
+    let junk = |range: Range<usize>| {
+        let mut changed = bytes.clone();
+        changed[range].iter_mut().for_each(|byte| *byte = !*byte);
+        changed
+    };
+    for (what, db) in [
+        ("cut", bytes[..half].to_vec()),
+        ("empty", Vec::new()),
+        ("zeros", vec![0; bytes.len()]),
+        ("its first half", junk(0..half)),
+        ("its second half", junk(half..bytes.len())),
+        ("all of it", junk(0..bytes.len())),
+    ] {
+        let dir = TempDir::new().unwrap();
+        let to = dir.path().join("index");
+        std::fs::create_dir(&to).unwrap();
+        for name in ["conf", "reached"] {
+            std::fs::copy(from.join(name), to.join(name)).unwrap();
+        }
+        std::fs::write(to.join("db"), db).unwrap();
+        let (index, anew) = open(&dir);
+        assert!(anew.is_some_and(|anew| !anew.expected), "{what}");
+        assert_eq!(index.through(), 0, "{what}");
+    }
+    // What was closed and is whole is as it was; so is one that was open when its process ended.
+    let (index, anew) = open(&whole);
+    assert_eq!((index.through(), anew), (3_000, None));
+    // One that is open still says nothing about the one that takes its place.
+    EntryIndex::remove(&from).unwrap();
+    let (other, _) = open(&whole);
+    drop(index);
+    drop(other);
+    let (index, anew) = open(&whole);
+    assert_eq!((index.through(), anew), (0, None));
 }

@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use attorn_core::DecisionId;
+use attorn_core::{DecisionId, TimeMs};
 use attorn_log::Epoch;
 
 use crate::commit::Store;
 use crate::error::{ReadError, StorageError};
 use crate::filed::{Filed, file_of};
-use crate::key::{KeyKind, KeyPrefix};
+use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
 use crate::records::RecordError;
 
@@ -66,5 +66,23 @@ impl Store {
         };
         let looked = tokio::task::spawn_blocking(look).await;
         looked.unwrap_or_else(|error| Err(StorageError::new(&error).into()))
+    }
+
+    /// When it was accepted that the record of a decision is lost: at that time the last of its file was. None where it can
+    /// be read, or nobody has accepted that it cannot.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::get`].
+    pub async fn lost_accepted_at(&self, decision: &DecisionId) -> Result<Option<TimeMs>, ReadError> {
+        let key = Key::decision(decision);
+        let filed = self.shared.trees.value(&key)?.and_then(|stored| Filed::of(&key, &stored.value));
+        let Some(filed) = filed else { return Ok(None) };
+        let records = self.shared.records.clone();
+        let read = tokio::task::spawn_blocking(move || records.read(&key, &filed)).await;
+        match read.map_err(|error| StorageError::new(&error))? {
+            Ok(_) => Ok(None),
+            Err(error) => self.accepted_at(&error),
+        }
     }
 }

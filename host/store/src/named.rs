@@ -49,6 +49,12 @@ impl BadNamed {
     pub const fn is_empty(&self) -> bool {
         self.blobs.is_empty() && self.exports.is_empty()
     }
+
+    /// Whether something is bad that something else needs.
+    #[must_use]
+    pub fn has_needed(&self) -> bool {
+        !self.exports.is_empty() || self.blobs.iter().any(BadBlob::is_needed)
+    }
 }
 
 /// A component or settings that are not what their name says, or not there.
@@ -102,6 +108,18 @@ pub struct BadExport {
     pub epoch: Epoch,
     /// What is wrong with it.
     pub problem: String,
+}
+
+impl BadBlob {
+    /// What is said of those that nobody needs.
+    pub const SPARE: &str = "No version of a policy needs that file: nothing is lost with it, and it may be removed. Pushing the \
+                             component again puts it anew.";
+
+    /// Whether a version of a policy needs it.
+    #[must_use]
+    pub fn is_needed(&self) -> bool {
+        !self.needed_by.is_empty()
+    }
 }
 
 impl fmt::Display for NeededBy {

@@ -9,7 +9,6 @@
 
 use std::any::Any;
 use std::fs::{self, OpenOptions};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, RwLock};
@@ -22,6 +21,7 @@ use crate::base;
 use crate::boot::LastUse;
 use crate::bundled::Bundled;
 use crate::bundler::Bundler;
+use crate::caught::caught;
 use crate::commit::{Applied, QUEUE_BATCHES_MAX, Shared, Store};
 use crate::copier::{Copier, Due};
 use crate::end_of_log;
@@ -186,7 +186,7 @@ pub(crate) fn open_whole(
         return Err(OpenError::NoEngine { dir: places.engine.clone() });
     }
     // The engine panics where it finds its files corrupt.
-    let opened = catch_unwind(AssertUnwindSafe(|| open_parts(places, whose, format, pace)));
+    let opened = caught(|| open_parts(places, whose, format, pace));
     opened.unwrap_or_else(|panic| Err(OpenError::Storage(StorageError::new(&said(&*panic)))))
 }
 

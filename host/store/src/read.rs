@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use attorn_core::GrantId;
+use attorn_core::{GrantId, TimeMs};
 use attorn_log::tree::{self, Hash, NodeId};
 use attorn_log::{EntryRef, Epoch, Link, LogId, TreeError};
 
@@ -115,17 +115,18 @@ impl Store {
         });
         let items = read.await.map_err(|error| StorageError::new(&error))?;
         match items {
-            Err(error) if self.is_accepted(&error)? => Err(StorageError::from(error.accepted()).into()),
+            Err(error) if self.accepted_at(&error)?.is_some() => Err(StorageError::from(error.accepted()).into()),
             items => Ok(items.map_err(StorageError::from)?),
         }
     }
 
-    /// Whether somebody has accepted that this record is lost.
-    fn is_accepted(&self, error: &FiledError) -> Result<bool, ReadError> {
+    /// When somebody accepted that this record is lost, the last of its file; none if nobody did.
+    pub(crate) fn accepted_at(&self, error: &FiledError) -> Result<Option<TimeMs>, ReadError> {
         let (filed, digest) = (error.filed(), error.filed().digest());
         let key = Key::lost_records(Epoch(filed.epoch), filed.bundle);
-        let Some(stored) = self.shared.trees.value(&key)?.filter(|_| error.is_lost()) else { return Ok(false) };
-        Ok(LostRecordsRecord::decode(&key, &stored.value)?.digests.contains(&digest))
+        let Some(stored) = self.shared.trees.value(&key)?.filter(|_| error.is_lost()) else { return Ok(None) };
+        let accepted = LostRecordsRecord::decode(&key, &stored.value)?;
+        Ok(accepted.digests.contains(&digest).then_some(accepted.at))
     }
 
     /// Wait until a version that was seen under a key is durable.

@@ -21,13 +21,13 @@
 mod rebuild;
 
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use attorn_log::Epoch;
 
 use crate::base::{self, BaseError};
 use crate::boot::{Boot, CutOffBy};
+use crate::caught::caught;
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError, StorageError};
 use crate::filed::BadRecords;
@@ -199,6 +199,8 @@ pub(crate) struct Repair<'a> {
     pub(crate) foreign: ForeignState,
     /// Whether the root key opens the key that signs the log: by another nothing is accepted.
     pub(crate) opens: &'a dyn Fn(&KeyMaterialRecord) -> bool,
+    /// What is wrong with the file that names the format, if nobody knows the format for that.
+    pub(crate) unnamed: Option<&'static str>,
     pub(crate) boot: &'a Boot,
     /// Called after each stage.
     pub(crate) after: &'a dyn Fn(Stage) -> Result<(), RepairError>,
@@ -218,21 +220,22 @@ impl Store {
         (foreign, opens): (ForeignState, &dyn Fn(&KeyMaterialRecord) -> bool),
     ) -> Result<Repaired, RepairError> {
         let (places, boot) = (Places::of(dir), Boot::of_machine());
-        let format = match places.format() {
+        let (format, unnamed) = match places.format() {
             // Base copy and journal tell what it is; the file is written anew when that is known to be ours.
-            Err(OpenError::HalfMade { .. } | OpenError::NoFormat { .. }) if has_base(&places) => {
-                FORMAT_WITH_IMPRINT - 1
+            Err(OpenError::HalfMade { .. }) if has_base(&places) => (FORMAT_WITH_IMPRINT - 1, Some("is missing")),
+            Err(OpenError::NoFormat { .. }) if has_base(&places) => {
+                (FORMAT_WITH_IMPRINT - 1, Some("names no format of the store"))
             }
-            format => format?,
+            format => (format?, None),
         };
         let _lock = places.lock()?;
-        Repair { foreign, opens, ..Repair::of(&places, ours, &boot) }.by_hand(format)
+        Repair { foreign, opens, unnamed, ..Repair::of(&places, ours, &boot) }.by_hand(format)
     }
 }
 
 impl<'a> Repair<'a> {
     pub(crate) fn of(places: &'a Places, ours: &'a Ours, boot: &'a Boot) -> Self {
-        Self { places, ours, foreign: ForeignState::Refused, opens: &|_| true, boot, after: &|_| Ok(()) }
+        Self { places, ours, foreign: ForeignState::Refused, opens: &|_| true, unnamed: None, boot, after: &|_| Ok(()) }
     }
 }
 
@@ -266,12 +269,23 @@ impl Repair<'_> {
                 error @ (JournalError::Damaged { .. } | JournalError::Hole { .. }),
             ))) => {
                 let replace = || self.replace_journal(&causes(&error), ForeignState::Refused);
-                catch_unwind(AssertUnwindSafe(replace)).unwrap_or_else(|_| Err(error.into()))
+                caught(replace).unwrap_or_else(|_| Err(error.into()))
             }
             Err(RepairError::Open(OpenError::Journal(error))) => Err(error.into()),
             Err(error) => {
-                self.remake(&causes(&error), true, None).or_else(|remade| self.accept(format, &error, remade))
+                self.remake(&self.why(&error), true, None).or_else(|remade| self.accept(format, &error, remade))
             }
+        }
+    }
+
+    /// What is wrong with the engine's files. Where nothing names their format, that is what is, and not that nobody looks
+    /// for what a format has.
+    fn why(&self, error: &RepairError) -> String {
+        match (error, self.unnamed) {
+            (RepairError::Open(OpenError::Imprint(ImprintError::Missing)), Some(unnamed)) => {
+                format!("`{}` {unnamed}, and so nothing said in which form the store is", self.places.marker.display())
+            }
+            _ => causes(error),
         }
     }
 
@@ -289,7 +303,7 @@ impl Repair<'_> {
         };
         examine(self.places, (self.ours, self.foreign), format)?;
         let replace = || self.replace_journal(&problem, self.foreign);
-        catch_unwind(AssertUnwindSafe(replace)).unwrap_or(Err(error))
+        caught(replace).unwrap_or(Err(error))
     }
 
     /// Base copies and journals may still have what is in a bad file: then it is written anew. All else stays as it is.
@@ -335,7 +349,7 @@ impl Repair<'_> {
         };
         let problem = mended.into_iter().chain([causes(&error)]).collect::<Vec<_>>().join("; ");
         let replace = || self.replace_journal(&problem, ForeignState::Refused);
-        let replaced = catch_unwind(AssertUnwindSafe(replace)).unwrap_or(Err(error))?;
+        let replaced = caught(replace).unwrap_or(Err(error))?;
         Ok(match replaced {
             Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, .. } => {
                 Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files: still_bad }
@@ -352,7 +366,7 @@ impl Repair<'_> {
             Some(trees) => refiled::bring_back(self.places, trees, bad),
             None => refiled::bring_back(self.places, &Trees::open(&self.places.engine)?, bad),
         };
-        catch_unwind(AssertUnwindSafe(refile)).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
+        caught(refile).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
     }
 
     /// Make the engine's files anew because the machine stopped or the store failed while they were in use. There must be
@@ -563,7 +577,7 @@ fn examine(places: &Places, whose: (&Ours, ForeignState), format: u32) -> Result
     let opened = open_whole(places, whose, format, Pace::USUAL)?;
     let whose = (&opened.log, (&whose.0.key, whose.1));
     let walk = || Ok(verify_in(places, &opened.trees, whose, opened.head.version)?);
-    catch_unwind(AssertUnwindSafe(walk)).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
+    caught(walk).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
 }
 
 /// Move all base copies that lead to an older journal to where that is.

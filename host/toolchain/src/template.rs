@@ -1,6 +1,7 @@
 //! New policies: a small project that builds, with settings, cases and a README.
 //!
-//! A project appears whole or not at all. What is in it is data of this crate; nothing is downloaded.
+//! A project appears whole or not at all. What is in it is data of this crate, also the SDK that it depends on; nothing is
+//! downloaded.
 
 use std::fs;
 use std::io;
@@ -32,7 +33,7 @@ pub struct NewPolicy<'a> {
     pub within: &'a Path,
     /// What it is written in.
     pub language: Language,
-    /// The sources of the SDK, for who has changed them; the published SDK otherwise.
+    /// The sources of the SDK, for who has changed them; otherwise those that this program has go into the project.
     pub sdk: Option<&'a Path>,
 }
 
@@ -183,6 +184,8 @@ mod tests {
             }
             let manifest = fs::read_to_string(home.join(language.manifest())).unwrap();
             assert!(manifest.contains("\"listed-actions-policy\"") && manifest.contains("attorn-policy"), "{manifest}");
+            let sdk = if *language == Language::Rust { "vendor/attorn/sdk/policy/rust" } else { "vendor/attorn-policy" };
+            assert!(manifest.contains(sdk) && home.join(sdk).join(language.manifest()).is_file(), "{manifest}");
             assert_eq!(fs::read_dir(within.path()).unwrap().count(), 1);
         }
     }

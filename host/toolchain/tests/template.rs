@@ -12,12 +12,9 @@ use attorn_toolchain::look::look;
 use attorn_toolchain::project::{Made, build};
 use attorn_toolchain::template::{Language, NewPolicy, create};
 
-/// A policy in this language, made and built in a fresh directory.
+/// A policy in this language, made and built in a fresh directory, out of nothing but what is in the program.
 fn made_and_built(within: &Path, language: Language) -> Made {
-    let rust = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/policy/rust");
-    // In TypeScript it is in the project: a lock file says the way to one elsewhere, which is another from here.
-    let sdk = (language == Language::Rust).then_some(rust.as_path());
-    let new = NewPolicy { name: "listed-actions", within, language, sdk };
+    let new = NewPolicy { name: "listed-actions", within, language, sdk: None };
     let home = create(&new).unwrap();
     let mut said = Vec::new();
     build(&home, &mut |line| said.push(line.to_owned())).unwrap_or_else(|error| panic!("{error}\n{}", said.join("\n")))

@@ -106,6 +106,58 @@ async fn a_damaged_checkpoint_is_named_by_each_command_and_signed_anew_by_a_repa
     process.kill().await;
 }
 
+/// What was remembered of the log is as far as it reaches, and only the file that says so is damaged.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_checkpoint_is_no_log_that_was_cut_and_one_that_was_is_told_all_the_same() {
+    let (stage, process) = Stage::set().await;
+    stage.grow(300).await;
+    process.stop().await;
+    let (data, early) = (stage.fresh.data_dir(), stage.path("early"));
+    copy_dir(&data, &early);
+    let process = stage.start().await;
+    stage.grow(20).await;
+    process.stop().await;
+    let config = stage.fresh.config.display().to_string();
+    let remembering = || stage.audit(&["verify", "--config", &config]);
+    assert_eq!(remembering().0, Some(0));
+    let kept = fs::read_to_string(stage.published("checkpoint")).unwrap();
+    let size: u64 = kept.lines().nth(1).unwrap().parse().unwrap();
+
+    // The history has one of fewer entries, and the high-water file is gone or is not.
+    let away = stage.path("high-water.away");
+    for has_high_water in [true, false] {
+        if !has_high_water {
+            fs::rename(stage.high_water(), &away).unwrap();
+        }
+        spoil(&stage.published("checkpoint"));
+        let (code, out, said) = remembering();
+        assert_eq!(code, Some(5), "{out}{said}");
+        assert!(
+            out.contains("log/1/checkpoint` is no checkpoint of this log") && out.contains("`attorn repair`"),
+            "{out}"
+        );
+        assert!(out.contains(&format!("with {size} entries")) && !said.contains("cut"), "{out}{said}");
+        fs::write(stage.published("checkpoint"), &kept).unwrap();
+    }
+    // What somebody kept does the same as what is remembered.
+    let since = stage.path("kept.checkpoint");
+    fs::write(&since, &kept).unwrap();
+    spoil(&stage.published("checkpoint"));
+    let (code, out, said) =
+        stage.audit(&["verify", "--alone", "--since", since.to_str().unwrap(), "--config", &config]);
+    assert!(code == Some(5) && out.contains(&format!("with {size} entries")), "{out}{said}");
+
+    // An older copy was put in its place, also one all of whose checkpoints are gone.
+    fs::rename(&data, stage.path("late")).unwrap();
+    copy_dir(&early, &data);
+    spoil(&stage.published("checkpoint"));
+    let (code, out, said) = remembering();
+    assert!(code == Some(5) && said.contains("cut"), "{out}{said}");
+    fs::write(stage.published("checkpoints/0"), "").unwrap();
+    let (code, out, said) = remembering();
+    assert!(code == Some(5) && out.contains(&format!("counts {size}: it was cut since")), "{out}{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_checkpoint_is_signed_where_anything_says_that_the_log_was_longer() {
     let (stage, process) = Stage::set().await;
@@ -196,6 +248,7 @@ async fn start_and_say(stage: &Stage) -> Process {
     let process = stage.start().await;
     let list: Value = stage.cast.staff.auditor.get("/v1/audit/entries?order=newest&limit=50").await.json();
     let gone = list["entries"].as_array().unwrap().iter().find(|one| one["body"]["type"] == "published_gone");
-    assert_eq!(gone.unwrap()["body"]["directory"], "log/1/checkpoints");
+    let body = &gone.unwrap()["body"];
+    assert_eq!((&body["missing"], &body["directory"]), (&json!("history"), &json!("log/1/checkpoints")));
     process
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use attorn_api::decisions::DecisionAnswer;
+use attorn_core::TimeMs;
 use attorn_tests::world::ask;
 use attorn_tests::{Metrics, until};
 use serde_json::Value;
@@ -77,8 +78,19 @@ async fn lost_records_are_accepted_once_and_every_command_still_says_how_many() 
     assert_eq!(stage.fresh.data_dir().join(body["file"].as_str().unwrap()), file);
     let records = body["records"].as_array().unwrap();
     assert!(records.iter().any(|one| one["decision"] == first.decision_id), "{body}");
-    let (_, out, said) = stage.audit(&["show", &first.decision_id]);
-    assert!((out + &said).contains("that it is lost was accepted"), "{said}");
+    // Its entry is told, when that was accepted, and nobody is sent to a repair again.
+    let (code, out, said) = stage.audit(&["show", &first.decision_id]);
+    assert_eq!((code, said.as_str()), (Some(0), ""), "{out}");
+    let accepted_at = TimeMs(body["time_ms"].as_u64().unwrap());
+    assert!(out.contains(&format!("is lost, which was accepted at {accepted_at} (record_lost)")), "{out}");
+    assert!(out.contains("who       agent support-bot") && !out.contains("attorn repair"), "{out}");
+    stage
+        .cast
+        .staff
+        .auditor
+        .get(format!("/v1/audit/decisions/{}", first.decision_id))
+        .await
+        .refused(410, "record_lost");
     process.stop().await;
 
     // Of what was accepted nothing more is: another record is named, and one that is found is there again.

@@ -40,6 +40,26 @@ async fn every_epoch_that_is_kept_is_verified_and_exported() {
         let (out, _) = good(&[&["verify", "--key", &key], &arguments[..]].concat());
         assert!(out.starts_with(&format!("verified  {} with {entries} entries\n", old_key.origin())), "{out}");
     }
+    // A later epoch's key is the wrong one for it, and not that the log is another.
+    let new_key = stage.key().await;
+    for arguments in [["--dir", &one], ["--file", &file]] {
+        let (code, _, said) = stage.audit(&[&["verify", "--key", &new_key.to_string()], &arguments[..]].concat());
+        assert_eq!(code, Some(5), "{said}");
+        let other = format!("says that it is of `{}`, and the key is of `{}`:", old_key.origin(), new_key.origin());
+        assert!(said.contains(&other) && said.contains("\nhelp: give the key of epoch 1: "), "{said}");
+        assert!(said.contains("With the key of epoch 2 the log that goes on is verified"), "{said}");
+    }
+    let (_, out, _) = stage.audit(&["verify", "--key", &new_key.to_string(), "--file", &file, "--json"]);
+    let said: Value = serde_json::from_str(&out).unwrap();
+    assert!(said["verified"] == false && said["problem"].as_str().unwrap().contains("and the key is of"), "{said}");
+    // An entry that was noted before is named with its epoch since.
+    let index = decided.entry.index;
+    let after = entries.max(index + 1) - 1;
+    let (code, _, said) = stage.audit(&["show", &after.to_string()]);
+    assert!(code == Some(1) && said.contains("\nhelp: the log has begun a new epoch since"), "{said}");
+    assert!(said.contains(&format!("`1/{after}` is the entry {after} of epoch 1")), "{said}");
+    let (code, _, said) = stage.audit(&["receipt", &after.to_string()]);
+    assert!(code == Some(1) && said.contains(&format!("`1/{after}` is the entry")), "{said}");
     // The whole log verifies by the key of before, too, which is followed without the server.
     let (out, said) = good(&["verify", "--dir", &all, "--key", &key]);
     assert!(out.starts_with("verified  ") && said.contains("which named it: give this one from now on"), "{out}{said}");

@@ -125,20 +125,51 @@ fn what_the_readme_says_of_writing_a_policy_works() {
     let (_, section) = readme.split_once("\n### Write a policy\n").unwrap();
     let block = section.split("```").nth(1).unwrap();
     let (way, rest) = block.split_once("$ attorn policy doctor").unwrap();
-    let sdk = root.join("sdk/policy/rust");
-    assert!(way.contains(r#"SDK="$PWD/sdk/policy/rust""#) && sdk.is_dir(), "{way}");
+    assert!(way.contains("PATH=\"$PWD/target/debug:$PATH\""), "{way}");
     let script: String = format!("$ attorn policy doctor{rest}").replace("\n$ ", "\n").split_off(2);
     let home = tempfile::tempdir().unwrap();
+    let out = run_by_shell(&script, home.path());
+    assert!(out.contains("3 cases, 0 failed\n"), "{out}");
+    assert!(out.contains("\nreason    listed: the action is listed\n"), "{out}");
+    assert!(out.contains("\n3 cases, 0 differ\n") && out.contains("\nverified "), "{out}");
+}
+
+/// What the READMEs of plugins for other languages say of trying them, word by word. That they are built, and their cases,
+/// are tests of their own.
+#[test]
+fn what_plugins_say_of_trying_them_works() {
+    for (plugin, reason) in [("cedar", "permitted"), ("rego", "allowed")] {
+        let home = tempfile::tempdir().unwrap();
+        let of = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins").join(plugin);
+        let to = home.path().join("plugins").join(plugin);
+        fs::create_dir_all(&to).unwrap();
+        fs::write(to.join("policy.wasm"), components::bytes(plugin)).unwrap();
+        let readme = fs::read_to_string(of.join("README.md")).unwrap();
+        let (_, section) = readme.split_once("\n## Try it\n").unwrap();
+        let (before, run) = section.split("```").nth(1).unwrap().split_once("\n$ attorn policy run ").unwrap();
+        for command in
+            [format!("\n$ attorn policy build plugins/{plugin} "), format!("\n$ attorn policy test plugins/{plugin} ")]
+        {
+            assert!(before.contains(&command), "{before}");
+        }
+        let out = run_by_shell(&format!("attorn policy run {run}"), home.path());
+        assert!(out.starts_with("allow") && out.contains(&format!("\nreason    {reason}")), "{out}");
+        let other = run.replace(r#""action": "faq.read""#, r#""action": "faq.write""#);
+        let out = run_by_shell(&format!("attorn policy run {} || test $? -eq 3", other.trim_end()), home.path());
+        assert!(out.starts_with("deny"), "{out}");
+    }
+}
+
+/// What a script prints that runs to its end.
+fn run_by_shell(script: &str, within: &Path) -> String {
     let path = std::env::var_os("PATH").unwrap();
     let paths = std::iter::once(binary().parent().unwrap().to_owned()).chain(std::env::split_paths(&path));
     let mut shell = Command::new("sh");
-    shell.args(["-exc", &script]).current_dir(home.path()).env("SDK", sdk);
+    shell.args(["-exc", script]).current_dir(within);
     shell.env("PATH", std::env::join_paths(paths).unwrap()).env_remove("ATTORN_TOKEN");
     let output = shell.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, said) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{out}{said}");
-    assert!(out.contains("3 cases, 0 failed\n"), "{out}");
-    assert!(out.contains("\nreason    listed: the action is listed\n"), "{out}");
-    assert!(out.contains("\n3 cases, 0 differ\n") && out.contains("\nverified "), "{out}");
+    out
 }

@@ -11,6 +11,7 @@ pub(crate) mod replay;
 mod show;
 mod signed;
 mod story;
+mod summary;
 mod unpack;
 mod verify;
 mod watch;
@@ -33,9 +34,7 @@ use crate::output::Output;
 use ceiling::Ceiling;
 use directory::{Form, Head};
 use place::Asked;
-
-/// The longest summary of an entry in a list, in characters.
-const SUMMARY_CHARS_MAX: usize = 100;
+use summary::summary;
 
 /// The audit log.
 #[derive(Debug, Subcommand)]
@@ -68,11 +67,11 @@ pub(crate) enum Audit {
 #[command(
     after_help = "With --json: the entry, the record of the decision, and the entries that came of it; where nobody can \
                         read the record any more, why (`record_gone`). Ends with 5 if that, or the log, was lost or \
-                        altered.
+                        altered, and nobody has accepted that (`attorn repair --with-lost-records`).
 
 Examples:
-  attorn audit show 12
-  attorn audit show 1/12                               entry 12 of the log's first epoch
+  attorn audit show 12                                 of the epoch that the log is in
+  attorn audit show 1/12                               entry 12 of the log's first epoch, also after it began another
   attorn audit show log-0123456789abcdef/1/12          the same, as it is printed
   attorn audit show dec_0123456789abcdef0123456789abcdef"
 )]
@@ -174,7 +173,10 @@ impl Audit {
             Self::Watch(watch) => watch.run(context).await,
             Self::Receipt(receipt) => {
                 let client = context.operator()?;
-                let text = client.text(&receipt.path(&client).await?).await?;
+                let text = match (client.text(&receipt.path(&client).await?).await, &receipt.what) {
+                    (Err(failure), Asked::Entry(place)) => return Err(place.not_found(&client, failure).await),
+                    (text, _) => text?,
+                };
                 if output.json {
                     return output.json(&signed::receipt(&text)?).map(|()| Exit::Done);
                 }
@@ -322,53 +324,4 @@ fn row(entry: &Entry) -> Result<Vec<String>, Failure> {
 
 fn body(entry: &Entry) -> Result<Value, Failure> {
     serde_json::from_str(entry.body.get()).map_err(|error| Failure::of(&error))
-}
-
-/// A line about an entry. A decision in words, what an operator did with their name; anything else as
-/// it stands, shortened.
-fn summary(mut body: Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
-    let whole = if body["type"] == "decision" {
-        let [decision, agent, action, resource] =
-            [&body["decision"], &body["agent"]["id"], &body["action"], &body["resource"]].map(text);
-        let codes: Vec<String> = body["reasons"]
-            .as_array()
-            .map(|reasons| reasons.iter().map(|reason| text(&reason["code"])).collect())
-            .unwrap_or_default();
-        format!("{decision}: {agent} {action} {resource} ({})", codes.join(", "))
-    } else if let (Some(operator), Some(about)) = (body["operator"].as_str(), body.get("about")) {
-        format!("{operator}: {about}")
-    } else {
-        if let Some(members) = body.as_object_mut() {
-            members.remove("type");
-            members.remove("time_ms");
-        }
-        body.to_string()
-    };
-    if whole.chars().count() <= SUMMARY_CHARS_MAX {
-        return whole;
-    }
-    let cut: String = whole.chars().take(SUMMARY_CHARS_MAX).collect();
-    format!("{cut}…")
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn summaries_are_short() {
-        let decision = json!({ "type": "decision", "time_ms": 1, "decision": "deny", "agent": { "id": "bot" },
-            "action": "faq.write", "resource": "article/1", "reasons": [{ "code": "not_listed" }] });
-        assert_eq!(summary(decision), "deny: bot faq.write article/1 (not_listed)");
-        let act = json!({ "type": "agent_retired", "time_ms": 1, "operator": "alice" });
-        assert_eq!(summary(act), r#"{"operator":"alice"}"#);
-        let act = json!({ "type": "agent_retired", "time_ms": 1, "operator": "alice", "about": { "id": "bot" } });
-        assert_eq!(summary(act), r#"alice: {"id":"bot"}"#);
-        let long = json!({ "type": "x", "about": "y".repeat(500) });
-        assert_eq!(summary(long).chars().count(), SUMMARY_CHARS_MAX + 1);
-        assert_eq!(summary(json!({ "type": "decision" })), "?: ? ? ? ()");
-    }
 }

@@ -11,9 +11,10 @@ use super::audit::epochs::said;
 use crate::exit::Exit;
 use crate::output::Output;
 
-/// How a command ends that did all that it could.
+/// How a command ends that did all that it could. A component or settings that no policy needs are named, and nothing is
+/// lost with them.
 pub(super) fn exit(bad_files: &[&[String]], bad_named: &BadNamed) -> Exit {
-    if bad_files.iter().all(|bad| bad.is_empty()) && bad_named.is_empty() {
+    if bad_files.iter().all(|bad| bad.is_empty()) && !bad_named.has_needed() {
         Exit::Done
     } else {
         Exit::VerificationFailed
@@ -30,10 +31,14 @@ pub(super) struct WayOut {
 
 /// Name each.
 pub(super) fn say(output: &Output, bad_files: &[String], bad_named: &BadNamed, way_out: &WayOut) {
-    let blobs = bad_named.blobs.iter().map(BadBlob::to_string);
+    let (needed, spare): (Vec<_>, Vec<_>) = bad_named.blobs.iter().partition(|bad| bad.is_needed());
+    let blobs = needed.iter().map(ToString::to_string);
     let exports = bad_named.exports.iter().map(BadExport::to_string);
     for bad in bad_files.iter().cloned().chain(exports).chain(blobs) {
         output.line(format!("bad      {bad}"));
+    }
+    for bad in &spare {
+        output.line(format!("spare    {bad}"));
     }
     let mut notes = Vec::new();
     if !bad_files.is_empty() || !bad_named.exports.is_empty() {
@@ -43,9 +48,12 @@ pub(super) fn say(output: &Output, bad_files: &[String], bad_named: &BadNamed, w
         );
         notes.push(way_out.files);
     }
-    if bad_named.blobs.iter().any(|bad| !bad.needed_by.is_empty()) {
+    if !needed.is_empty() {
         notes.push("A policy is not loaded without its component and settings, and denies whatever it is asked about.");
         notes.push(way_out.blobs);
+    }
+    if !spare.is_empty() {
+        notes.push(BadBlob::SPARE);
     }
     if !notes.is_empty() {
         output.note("");
@@ -115,7 +123,23 @@ pub(super) fn exports(bad: &BadNamed) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use attorn_server::data::{NeededBy, PolicyPart};
+
     use super::*;
+
+    #[test]
+    fn what_nobody_needs_is_named_and_is_no_damage() {
+        let path = "blobs/00".into();
+        let mut blob =
+            BadBlob { path, problem: "has other bytes than its name says".to_owned(), needed_by: Vec::new() };
+        let none: [&[String]; 1] = [&[]];
+        let of = |blob: &BadBlob| BadNamed { blobs: vec![blob.clone()], exports: Vec::new() };
+        assert_eq!(exit(&none, &of(&blob)), Exit::Done);
+        assert!(blobs(&of(&blob)).to_string().contains("blobs/00"));
+        let policy = "p".parse().unwrap();
+        blob.needed_by = vec![NeededBy { policy, version: 1, part: PolicyPart::Component }];
+        assert_eq!(exit(&none, &of(&blob)), Exit::VerificationFailed);
+    }
 
     #[test]
     fn whatever_is_bad_ends_with_its_own_exit_code() {

@@ -24,7 +24,7 @@ use crate::failure::Failure;
 /// does not notice. The root key and the keys of users are not in it: keep those apart.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Ends with 5 if something of what was copied is damaged or missing: all else is in the backup, and what it is is said.\n\nExamples:\n  attorn backup /var/backups/attorn/monday\n  attorn backup /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn backup monday --config ./attorn/attorn.toml"
+    after_help = "Ends with 5 if something of what was copied is damaged or missing: all else is in the backup, and what it is is said. Where base copy or journal are, there is no backup, and nothing is left of it.\n\nExamples:\n  attorn backup /var/backups/attorn/monday\n  attorn backup /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn backup monday --config ./attorn/attorn.toml"
 )]
 pub(crate) struct Backup {
     /// The directory; it is made, and has to be empty if it is there
@@ -75,7 +75,7 @@ pub(crate) struct Restore {
 /// The files that were there are moved aside.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Ends with 5 if there is something that it cannot make anew, which it names.\n\nExamples:\n  attorn repair\n  attorn repair --config ./attorn/attorn.toml"
+    after_help = "Ends with 5 if there is something that it cannot make anew, which it names, or if the server would refuse the directory: the high-water file or a checkpoint has seen a longer log, or another.\n\nExamples:\n  attorn repair\n  attorn repair --config ./attorn/attorn.toml"
 )]
 pub(crate) struct Repair {
     /// The server's configuration; `attorn.toml`, else `attorn/attorn.toml`, if it is not said
@@ -186,10 +186,15 @@ impl Backup {
 }
 
 #[cfg(target_os = "linux")]
-fn not_backed_up(error: &attorn_server::data::BackupError) -> Failure {
+fn not_backed_up(error: &attorn_server::data::NoBackup) -> Failure {
+    use attorn_server::data::{BackupError, NoBackup};
+
     let failure = Failure::of(error);
-    let is_usage = matches!(error, attorn_server::data::BackupError::Within { .. });
-    let exit = if is_usage { Exit::Usage } else { failure.exit };
+    let exit = match error {
+        NoBackup::Copy(BackupError::Within { .. }) => Exit::Usage,
+        NoBackup::Copy(error) if error.is_damage() => Exit::VerificationFailed,
+        NoBackup::Copy(_) | NoBackup::RootKey(_) => failure.exit,
+    };
     Failure { exit, help: attorn_server::data::backup_help(error).map(str::to_owned), ..failure }
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct Thaw {
     why: Why,
 }
 
-/// Show whether everything is denied, and by whom (duty: registrar).
+/// Show whether everything is denied, and by whom (duty: registrar or thawer).
 #[derive(Debug, Args)]
 pub(crate) struct Frozen {}
 

@@ -53,6 +53,16 @@ pub(crate) async fn right(app: &Arc<App>, id: DecisionId) -> Result<Option<Decis
     ))
 }
 
+/// What is said of a record that is lost where somebody has accepted that: it is no damage any more. None of any other.
+pub(crate) async fn accepted(app: &App, id: DecisionId) -> Result<Option<Failure>, Failure> {
+    let Some(at) = app.store.lost_accepted_at(&id).await? else { return Ok(None) };
+    let detail = format!("the record of the decision `{id}` is lost, which was accepted at {at}");
+    Ok(Some(Failure::of(ProblemCode::RecordLost, detail).with_help(
+        "`attorn audit list --type records_lost` lists what was accepted; whoever finds the file puts it back into `records/`, \
+         where it has the same name",
+    )))
+}
+
 /// The entry. A record that was written once more is found by what the log says of it.
 async fn entry(
     app: &Arc<App>,

@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::http::call::{AgentCaller, Caller, OperatorCaller, UserCaller};
 use crate::http::certificate;
 use crate::http::failure::Failure;
-use crate::http::route::Access;
+use crate::http::route::{Access, either};
 use crate::http::strangers::Remote;
 use crate::http::tls::ClientCertificates;
 use crate::oauth::form::Form;
@@ -69,11 +69,12 @@ pub(crate) async fn identify(
     match access {
         Access::Public => Ok(Caller::Anonymous),
         Access::PublishedLog if app.config.public_log => Ok(Caller::Anonymous),
-        Access::PublishedLog => operator(app, headers, Duty::Auditor).await.map(Caller::Operator),
-        Access::Operator(duty) => operator(app, headers, duty).await.map(Caller::Operator),
+        Access::PublishedLog => operator(app, headers, &[Duty::Auditor]).await.map(Caller::Operator),
+        Access::Operator(duty) => operator(app, headers, &[duty]).await.map(Caller::Operator),
+        Access::OperatorOfAny(duties) => operator(app, headers, duties).await.map(Caller::Operator),
         Access::OperatorOrBootstrap(duty) => match bootstrap(app, headers).await? {
             Some(operator) => Ok(Caller::Operator(operator)),
-            None => operator(app, headers, duty).await.map(Caller::Operator),
+            None => operator(app, headers, &[duty]).await.map(Caller::Operator),
         },
         Access::User => user(app, headers, from).await,
         Access::Agent | Access::AgentOnward => agent(app, headers, certificates, signed).await,
@@ -102,7 +103,8 @@ fn bearer(headers: &HeaderMap) -> Option<OperatorToken> {
     token.parse().ok()
 }
 
-async fn operator(app: &App, headers: &HeaderMap, duty: Duty) -> Result<OperatorCaller, Failure> {
+/// An operator who has one of these duties.
+async fn operator(app: &App, headers: &HeaderMap, duties: &[Duty]) -> Result<OperatorCaller, Failure> {
     let unauthenticated = || {
         Failure::of(ProblemCode::Unauthenticated, "no valid operator's token came with the request")
             .with_help("use the token that `attorn operator register` printed; the bootstrap token only makes the first admin, and a restore ends all tokens")
@@ -117,10 +119,14 @@ async fn operator(app: &App, headers: &HeaderMap, duty: Duty) -> Result<Operator
     if operator.revoked_at.is_some() || !is_theirs {
         return Err(unauthenticated());
     }
-    if !operator.duties.contains(&duty) {
-        return Err(Failure::of(ProblemCode::MissingDuty, format!("operator `{id}` does not have the duty `{duty}`"))
-            .with_help("no duty implies another; an admin can register an operator who has it")
-            .of_party(Party::Operator(id)));
+    if !duties.iter().any(|duty| operator.duties.contains(duty)) {
+        let duties = either(duties, "` or `");
+        return Err(Failure::of(
+            ProblemCode::MissingDuty,
+            format!("operator `{id}` does not have the duty `{duties}`"),
+        )
+        .with_help("no duty implies another; an admin can register an operator who has it")
+        .of_party(Party::Operator(id)));
     }
     Ok(OperatorCaller { id: Some(id), version, duties: operator.duties.iter().copied().collect() })
 }

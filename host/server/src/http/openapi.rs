@@ -91,7 +91,7 @@ fn operation(route: &Route, error: &Value, generator: &mut SchemaGenerator) -> V
         Access::AgentClient | Access::ResourceServerClient => json!([{ "oauthProof": [] }]),
         // Without, where the server is configured so.
         Access::PublishedLog => json!([{ "operator": [] }, {}]),
-        Access::Operator(_) | Access::OperatorOrBootstrap(_) => json!([{ "operator": [] }]),
+        Access::Operator(_) | Access::OperatorOfAny(_) | Access::OperatorOrBootstrap(_) => json!([{ "operator": [] }]),
     };
     operation["security"] = security;
     if !matches!(route.takes, Content::None) {

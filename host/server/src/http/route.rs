@@ -33,6 +33,8 @@ pub(crate) enum Access {
     ResourceServerClient,
     /// An operator with this duty.
     Operator(Duty),
+    /// An operator with one of these duties.
+    OperatorOfAny(&'static [Duty]),
     /// An auditor, or anybody where `attorn.toml` says `public_log`.
     PublishedLog,
     /// An operator with this duty, or whoever holds the bootstrap token while it lives.
@@ -50,7 +52,14 @@ impl Access {
 
     /// Whether finding out who calls takes work that strangers could have the server do.
     pub(crate) const fn strangers_wait(self) -> bool {
-        !matches!(self, Self::Public | Self::PublishedLog | Self::Operator(_) | Self::OperatorOrBootstrap(_))
+        !matches!(
+            self,
+            Self::Public
+                | Self::PublishedLog
+                | Self::Operator(_)
+                | Self::OperatorOfAny(_)
+                | Self::OperatorOrBootstrap(_)
+        )
     }
 
     /// As the `OpenAPI` document says it.
@@ -63,9 +72,15 @@ impl Access {
             Self::AgentClient => "client:agent".into(),
             Self::ResourceServerClient => "client:resource_server".into(),
             Self::Operator(duty) | Self::OperatorOrBootstrap(duty) => format!("operator:{duty}"),
+            Self::OperatorOfAny(duties) => format!("operator:{}", either(duties, "|")),
             Self::PublishedLog => format!("operator:{}", Duty::Auditor),
         }
     }
+}
+
+/// Duties, one of which is enough.
+pub(crate) fn either(duties: &[Duty], between: &str) -> String {
+    duties.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
 }
 
 /// What a handler's future gives.

@@ -130,7 +130,10 @@ const fn of_problem(code: ProblemCode) -> OAuthCode {
         | ProblemCode::UpstreamFailed
         | ProblemCode::UpstreamTimeout
         | ProblemCode::Timeout => OAuthCode::TemporarilyUnavailable,
-        ProblemCode::Internal | ProblemCode::LogDamaged | ProblemCode::TargetMisconfigured => OAuthCode::ServerError,
+        ProblemCode::Internal
+        | ProblemCode::LogDamaged
+        | ProblemCode::RecordLost
+        | ProblemCode::TargetMisconfigured => OAuthCode::ServerError,
         // RFC 8693, section 2.2.2, has `invalid_request` for an unacceptable subject token; `invalid_grant` is what
         // RFC 6749 says of what was presented and is invalid, expired, revoked, or issued to another client, and what
         // clients look for to begin anew with the user.

@@ -22,11 +22,34 @@ use crate::config::Config;
 use crate::high_water;
 use crate::run::ServeError;
 
+/// Which part of what was published is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// All of the epoch's directory.
+    Directory,
+    /// The newest checkpoint in it.
+    Checkpoint,
+    /// The history of earlier ones alone.
+    History,
+}
+
+impl Missing {
+    /// As the log's entry says it.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::Checkpoint => "checkpoint",
+            Self::History => "history",
+        }
+    }
+}
+
 /// What is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Gone {
     origin: Origin,
     dir: PathBuf,
+    missing: Missing,
     /// How many entries the checkpoint counted that the high-water file has seen.
     seen: Option<u64>,
     /// The entries that were in its files, and that the store does not have.
@@ -48,9 +71,11 @@ pub(crate) fn look(config: &Config, verifier: &CheckpointVerifier, store: &Store
     if entries.is_empty() && !was_seen && served.is_none() {
         return Ok(None);
     }
+    let missing = if dir.try_exists().unwrap_or(true) { Missing::Checkpoint } else { Missing::Directory };
     Ok(Some(Gone {
         origin: verifier.origin().clone(),
         dir,
+        missing,
         seen: seen.filter(|_| was_seen),
         entries,
         brought_back: None,
@@ -119,6 +144,7 @@ impl Gone {
         let lost = |range: &Range<u64>| json!({ "from": range.start.to_string(), "to": (range.end - 1).to_string() });
         json!({
             "directory": format!("log/{}", self.origin.epoch),
+            "missing": self.missing.as_str(),
             "high_water_size": self.seen.map(|size| size.to_string()),
             "entries_lost": self.entries.iter().take(RANGES_SAID_MAX).map(lost).collect::<Vec<_>>(),
             "entries_lost_count": self.count().to_string(),
@@ -135,6 +161,7 @@ impl Gone {
 pub(crate) fn history_members(epoch: Epoch) -> Value {
     json!({
         "directory": format!("log/{epoch}/{SEGMENTS}"),
+        "missing": Missing::History.as_str(),
         "high_water_size": null,
         "entries_lost": [],
         "entries_lost_count": "0",
@@ -147,7 +174,8 @@ const RANGES_SAID_MAX: usize = 16;
 
 impl fmt::Display for Gone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "what was published of `{}` is gone: `{}` has no checkpoint, and ", self.origin, self.dir.display())?;
+        let is_so = if self.missing == Missing::Directory { "is not there" } else { "has no checkpoint" };
+        write!(f, "what was published of `{}` is gone: `{}` {is_so}, and ", self.origin, self.dir.display())?;
         match self.seen {
             Some(size) => write!(f, "the high-water file has seen one of {size} entries")?,
             None => f.write_str("the store says that a server ran")?,

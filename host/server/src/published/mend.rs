@@ -15,6 +15,7 @@ use attorn_log::CheckpointSigner;
 use attorn_log::segments::{SEGMENTS, Span};
 use attorn_store::{Integrity, Store, free_name};
 
+use super::PublishedError;
 use super::damage::{self, BadFile, Found, Which};
 use super::files;
 use super::segments::Segments;
@@ -30,6 +31,17 @@ pub(crate) struct Mended {
     pub(crate) mended: Vec<String>,
     /// What is wrong with each that was not, and why it was not.
     pub(crate) still_bad: Vec<String>,
+    /// Where the files are whole: why the server does not start with them all the same.
+    pub(crate) refused: Option<Refused>,
+}
+
+/// Why the server refuses to go on with a log that fits together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What says so, and what it says.
+    pub why: String,
+    /// What to do about it.
+    pub help: Option<&'static str>,
 }
 
 /// Look at the files of the epoch that the log is in, and make those anew that are damaged, where that is honest.
@@ -41,17 +53,19 @@ pub(crate) async fn mend(
     let (dir, verifier) = (directory(&config.data_dir, &signer.verifier()), signer.verifier());
     let size = store.log_head().map_err(|error| causes(&error))?.size;
     let found = damage::look(&dir, &verifier, Some(size));
+    let contradicted = contradicts(config, store, signer, &found, size).await;
     if found.bad.is_empty() {
-        return Ok(Mended::default());
+        return Ok(Mended { refused: contradicted, ..Mended::default() });
     }
-    if let Some(why) = contradicts(config, store, signer, &found, size).await {
+    if let Some(Refused { why, .. }) = contradicted {
         let still_bad = |bad: &BadFile| {
             format!(
                 "{bad}; it is not made anew: {why}; put the right data directory back, and if there is none, `attorn restore` \
                  a backup"
             )
         };
-        return Ok(Mended { mended: Vec::new(), still_bad: found.bad.iter().map(still_bad).collect() });
+        let still_bad = found.bad.iter().map(still_bad).collect();
+        return Ok(Mended { still_bad, ..Mended::default() });
     }
     let mut mended = Vec::new();
     for bad in &found.bad {
@@ -70,7 +84,7 @@ pub(crate) async fn mend(
         set_aside(&dir, bad).map_err(|error| failed(&bad.path, &error))?;
     }
     sign_anew(&dir, &found, (store, signer)).map_err(|error| failed(&dir, &error))?;
-    Ok(Mended { mended, still_bad: Vec::new() })
+    Ok(Mended { mended, ..Mended::default() })
 }
 
 fn failed(path: &Path, error: &io::Error) -> String {
@@ -94,12 +108,13 @@ async fn contradicts(
     signer: &CheckpointSigner,
     found: &Found,
     size: u64,
-) -> Option<String> {
+) -> Option<Refused> {
     if let Err(error) = high_water::check(&config.high_water, store, signer).await {
-        return Some(causes(&error));
+        return Some(Refused { why: causes(&error), help: error.help() });
     }
     if let Some(why) = found.whole().find_map(|checkpoint| continued(checkpoint, store).err()) {
-        return Some(format!("of the checkpoints that are whole {why}"));
+        let help = PublishedError::Contradicts { dir: PathBuf::new(), why: String::new() }.help();
+        return Some(Refused { why: format!("of the checkpoints that are whole {why}"), help: Some(help) });
     }
     // A text that nobody vouches for makes nothing good, but it can keep something from being signed.
     let said = found.bad.iter().filter_map(|bad| match bad.which {
@@ -107,9 +122,10 @@ async fn contradicts(
         Which::Segment { .. } => None,
     });
     let most = said.max().filter(|most| *most > size)?;
-    Some(format!(
+    let why = format!(
         "its text counts {most} entries, and the log has {size}: entries may be lost, or the store is an older copy"
-    ))
+    );
+    Some(Refused { why, help: None })
 }
 
 /// Where a file goes that is there.

@@ -10,7 +10,7 @@ use attorn_api::audit::LogEpoch;
 use attorn_log::segments::{SEGMENTS, Span, parse_segment};
 use attorn_log::tiles::hash_tile;
 use attorn_log::{CheckpointVerifier, Hash, PublishedFiles, SignedCheckpoint, Tile, TileKind};
-use attorn_store::{Looked, Store};
+use attorn_store::{BadBlob, Looked, Store};
 use tempfile::TempDir;
 
 use super::damage::{self, Found};
@@ -31,6 +31,8 @@ pub struct StoppedLog {
     verifier: CheckpointVerifier,
     /// The newest that can be relied on, if any can.
     checkpoint: Option<SignedCheckpoint>,
+    /// Whether that is another than the file of the newest has, because nobody can read that one.
+    stands_in: bool,
     /// What is wrong with what was looked at so far.
     bad: Vec<String>,
     notes: Vec<String>,
@@ -45,6 +47,8 @@ pub struct VerifiedStore {
     pub entries: u64,
     /// What is wrong with each file that is bad, and with the query index.
     pub bad: Vec<String>,
+    /// What is damaged and no damage: nobody needs it.
+    pub notes: Vec<String>,
     /// How many decision records are lost of which somebody has accepted that.
     pub lost_records: u64,
 }
@@ -83,8 +87,33 @@ impl StoppedLog {
         if checkpoint.is_none() && bad.is_empty() {
             return Err(ServeError::Start(format!("there is no checkpoint in `{}`", dir.display())));
         }
-        let data_dir = config.data_dir.clone();
-        Ok(Self { store, data_dir, dir, verifier, checkpoint, bad, notes, scratch })
+        let (data_dir, stands_in) = (config.data_dir.clone(), found.newest.is_none());
+        Ok(Self { store, data_dir, dir, verifier, checkpoint, stands_in, bad, notes, scratch })
+    }
+
+    /// Take checkpoints that somebody kept elsewhere, where the file of the newest cannot be relied on: a log that reaches
+    /// as far as one of them was not cut because its own file does not say so. One of another epoch or key says nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not say how many entries it has.
+    pub fn also_kept<'a>(&mut self, notes: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
+        if !self.stands_in {
+            return Ok(());
+        }
+        let size = self.store.log_head().map_err(|error| causes(&error))?.size;
+        for kept in notes.into_iter().filter_map(|note| self.verifier.verify(note.as_bytes()).ok()) {
+            let counts = kept.checkpoint().size;
+            if counts <= size {
+                self.checkpoint = later(self.checkpoint.take(), Some(kept));
+            } else if self.checkpoint.is_none() {
+                self.bad.push(format!(
+                    "the log has {size} entries, and a checkpoint that was kept counts {counts}: it was cut since, or is \
+                     an older copy"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The log's key, as the store has it.
@@ -128,9 +157,14 @@ impl StoppedLog {
     /// The first thing that does not, if it is none of those after which it goes on: files, and the index.
     pub async fn verify_store(&self) -> Result<VerifiedStore, String> {
         let walked = self.store.walk().await.map_err(|error| causes(&error))?;
-        let mut bad = walked.bad_files();
+        let (mut bad, mut notes) = (walked.bad_files(), Vec::new());
         match self.store.bad_blobs().await {
-            Ok(blobs) => bad.extend(blobs.iter().map(ToString::to_string)),
+            Ok(blobs) => {
+                let (needed, spare): (Vec<_>, Vec<_>) = blobs.iter().partition(|blob| blob.is_needed());
+                bad.extend(needed.into_iter().map(ToString::to_string));
+                notes.extend(spare.iter().map(ToString::to_string));
+                notes.extend((!spare.is_empty()).then(|| BadBlob::SPARE.to_owned()));
+            }
             Err(error) => bad.push(format!("components and settings could not be looked at: {}", causes(&error))),
         }
         match compare::lacking_apart(&self.data_dir, self.scratch.path(), &self.store) {
@@ -140,7 +174,7 @@ impl StoppedLog {
             )),
             Err(failure) => bad.push(format!("the query index could not be compared with the log: {}", why(failure))),
         }
-        Ok(VerifiedStore { entries: walked.integrity.entries, bad, lost_records: walked.lost_records })
+        Ok(VerifiedStore { entries: walked.integrity.entries, bad, notes, lost_records: walked.lost_records })
     }
 
     /// A segment of the history: of one that is damaged what can be relied on.
@@ -164,14 +198,24 @@ impl StoppedLog {
     }
 }
 
-/// The newest checkpoint that can be relied on. Where no file beside the log has one, the high-water file may, of no more
-/// entries than there are: that it has seen more is said already.
+/// The newest checkpoint that can be relied on. Where the file of the newest has none, the high-water file may have a later
+/// one than the others beside the log, of no more entries than there are: that it has seen more is said already.
 fn newest(config: &Config, verifier: &CheckpointVerifier, found: &Found, size: u64) -> Option<SignedCheckpoint> {
+    let head = found.head().cloned();
+    if found.newest.is_some() {
+        return head;
+    }
     let outside = || {
         let note = high_water::read(&config.high_water).ok().flatten()?;
         verifier.verify(note.as_bytes()).ok().filter(|one| one.checkpoint().size <= size)
     };
-    found.head().cloned().or_else(outside)
+    later(head, outside())
+}
+
+/// The one that counts more entries; of two that count as many, the first.
+fn later(one: Option<SignedCheckpoint>, other: Option<SignedCheckpoint>) -> Option<SignedCheckpoint> {
+    let size = |checkpoint: &Option<SignedCheckpoint>| checkpoint.as_ref().map(|one| one.checkpoint().size);
+    if size(&other) > size(&one) { other } else { one }
 }
 
 fn damaged(why: String) -> io::Error {

@@ -7,11 +7,11 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use attorn_store::{EntryIndex, Store, copy_apart, far};
+use attorn_store::{EntryIndex, StorageError, Store, copy_apart, far};
 
 use super::follow::DIRECTORY;
 use super::terms;
-use crate::http::failure::Failure;
+use crate::http::failure::{Failure, causes};
 
 /// What an index lacks.
 pub(crate) struct Lacking {
@@ -60,7 +60,14 @@ fn lacking_in(directory: &Path, store: &Store) -> Result<Option<Lacking>, Failur
         found => found.map_err(Failure::internal)?,
     };
     let head = store.log_head()?;
-    let (index, anew) = EntryIndex::open(directory, &head.log_id, head.epoch).map_err(Failure::internal)?;
+    let damaged = |error: StorageError| {
+        let said = format!("the query index could not be relied on: {}", causes(&error));
+        Ok(Some(Lacking { said, state: State::CanBeRemade }))
+    };
+    let (index, anew) = match EntryIndex::open(directory, &head.log_id, head.epoch) {
+        Ok(opened) => opened,
+        Err(error) => return damaged(error),
+    };
     let follows = index.follows(store).or_else(|error| error.damage().map(|_| true).ok_or(error))?;
     if let Some(anew) = anew {
         let said = format!("the query index could not be relied on: {}", anew.why);
@@ -80,7 +87,10 @@ fn lacking_in(directory: &Path, store: &Store) -> Result<Option<Lacking>, Failur
             Err(error) => return Err(error.into()),
         }
         if (at + 1) % EntryIndex::COMPARED_ENTRIES == 0 || at + 1 == through {
-            let lacking = index.lacks(&entries).map_err(Failure::internal)?;
+            let lacking = match index.lacks(&entries) {
+                Ok(lacking) => lacking,
+                Err(error) => return damaged(error),
+            };
             first = first.or_else(|| lacking.first().copied());
             count += lacking.len();
             entries.clear();

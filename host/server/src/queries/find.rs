@@ -9,7 +9,7 @@ use std::ops::Range;
 use attorn_store::{EntryIndex, EntryReader, Next, Order, Search, StorageError, Store, StoredEntry, Walk};
 
 use super::filter::Filter;
-use super::terms;
+use super::{terms, unreadable};
 use crate::audit::epochs::Damaged;
 use crate::http::failure::Failure;
 
@@ -155,7 +155,7 @@ impl Finding<'_> {
         let mut walks = [found, Ahead::of(index.walk_unread(unread, *order, STEPS_MAX))];
         while !self.is_done() {
             for walk in &mut walks {
-                walk.peek().map_err(Failure::internal)?;
+                walk.peek().map_err(unreadable)?;
             }
             if walks.iter().any(|walk| walk.next == Next::Tired) {
                 break;

@@ -78,6 +78,9 @@ async fn follow(app: &Arc<App>) -> Result<Infallible, Failure> {
             Ok(())
         };
         tokio::task::spawn_blocking(work).await.map_err(Failure::internal)??;
+        if index.has_failed() {
+            return Err(Failure::internal("a query could not read it"));
+        }
     }
 }
 

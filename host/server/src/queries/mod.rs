@@ -19,14 +19,14 @@ use std::time::Duration;
 
 use attorn_api::ProblemCode;
 use attorn_api::audit::EntryList;
-use attorn_store::{EntryIndex, Order};
+use attorn_store::{EntryIndex, Order, StorageError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::app::App;
 use crate::audit;
 use crate::audit::epochs::Damaged;
 use crate::http::call::{Call, OperatorCaller, Reply};
-use crate::http::failure::Failure;
+use crate::http::failure::{Failure, causes};
 use cursor::Cursors;
 use filter::{Filter, invalid};
 use find::{Ask, Page, Unreadable};
@@ -115,6 +115,13 @@ impl Queries {
     async fn turn_of_ended(&self, patience: Duration) -> Result<[OwnedSemaphorePermit; 2], Failure> {
         Ok([turn_of(&self.of_ended, patience).await?, self.turn(patience).await?])
     }
+}
+
+/// What is said where the index cannot be read: its follower makes it anew.
+fn unreadable(error: StorageError) -> Failure {
+    let failure = Failure::of(ProblemCode::Busy, "the query index cannot be read: it is damaged, and is made anew")
+        .with_help("ask again later, or read the entries by their indexes: only `from` and `limit`");
+    Failure { internal: Some(causes(&error)), ..failure }
 }
 
 async fn turn_of(turns: &Arc<Semaphore>, patience: Duration) -> Result<OwnedSemaphorePermit, Failure> {

@@ -12,7 +12,7 @@ use attorn_api::users::{
 use attorn_core::Duty::{Eraser, Registrar, Thawer};
 
 use super::{GET, POST};
-use crate::http::route::Access::{self, Operator as Op};
+use crate::http::route::Access::{self, Operator as Op, OperatorOfAny as OpOf};
 use crate::http::route::{Route, handler, json, route};
 use crate::{clock, delegations, freeze, me, users};
 
@@ -213,8 +213,14 @@ fn freezing() -> Vec<Route> {
         route(POST, FREEZE, Op(Registrar), ("freeze", "Deny everything"), handler!(freeze::freeze))
             .takes(json::<ChangeFreeze>())
             .gives(json::<Freeze>()),
-        route(GET, FREEZE, Op(Registrar), ("showFreeze", "Show whether everything is denied"), handler!(freeze::show))
-            .gives(json::<Freeze>()),
+        route(
+            GET,
+            FREEZE,
+            OpOf(&[Registrar, Thawer]),
+            ("showFreeze", "Show whether everything is denied"),
+            handler!(freeze::show),
+        )
+        .gives(json::<Freeze>()),
         route(POST, "/v1/thaw", Op(Thawer), ("thaw", "Deny no longer everything"), handler!(freeze::thaw))
             .takes(json::<ChangeFreeze>())
             .gives(json::<Freeze>()),

@@ -17,6 +17,10 @@ impl EntryIndex {
     /// Which of these entries, each with its index, are not found by all that they have. Those beyond what it covers are
     /// not looked for.
     pub fn lacks(&self, entries: &[(u64, Indexed)]) -> Result<BTreeSet<u64>, StorageError> {
+        self.readable(|| self.lacking(entries))
+    }
+
+    fn lacking(&self, entries: &[(u64, Indexed)]) -> Result<BTreeSet<u64>, StorageError> {
         let (through, mut lacking, mut pairs) = (self.through(), BTreeSet::new(), Vec::new());
         for (at, entry) in entries.iter().filter(|(at, _)| *at < through) {
             pairs.extend(entry.terms.iter().map(|term| (*term, *at)));

@@ -1,10 +1,11 @@
 //! Opening an index, and finding out whether it can be relied on.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::RwLock;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use attorn_log::{Epoch, LogId};
@@ -12,9 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::chunk::CHUNK_ENTRIES;
 use super::pack::{self, VOLUME_CHUNKS};
-use super::{BLOCK_ENTRIES, Block, Covered, EntryIndex, MARK_KEY};
+use super::{BLOCK_ENTRIES, Block, CANNOT_BE_READ, Covered, EntryIndex, MARK_KEY};
+use crate::caught::caught;
 use crate::error::StorageError;
-use crate::files::{make_dir, not_the_engines};
+use crate::files::{create_beside, make_dir, not_the_engines, read_regular_text};
 use crate::records::json;
 use crate::trees::{LOCK_PAUSE, LOCK_WAIT, is_locked};
 
@@ -24,6 +26,12 @@ pub(super) const LOG_KEY: &[u8] = b"log";
 const CACHE_BYTES: u64 = 16 << 20;
 /// What tells one boot of the machine from another.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// The engine's file.
+const DB: &str = "db";
+/// The file that says how far it reached: a number, the boot of the machine, and whether it was closed.
+const REACHED: &str = "reached";
+const REACHED_BYTES_MAX: u64 = 128;
 
 /// Whose index it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,8 +113,8 @@ impl EntryIndex {
         let began = Instant::now();
         loop {
             // The engine panics where it finds its files corrupt.
-            let opened = catch_unwind(AssertUnwindSafe(|| Self::open_there(dir, &owner, volume_chunks)));
-            match opened.unwrap_or_else(|_| Err(Unusable::amiss("the engine cannot read it"))) {
+            let opened = caught(|| Self::open_there(dir, &owner, volume_chunks));
+            match opened.unwrap_or_else(|_| Err(Unusable::amiss(CANNOT_BE_READ))) {
                 Ok(index) => return Ok((index, None)),
                 Err(Unusable::Locked) if began.elapsed() < LOCK_WAIT => std::thread::sleep(LOCK_PAUSE),
                 Err(Unusable::Locked) => return Err(StorageError::new(&"the index is in use")),
@@ -138,6 +146,12 @@ impl EntryIndex {
             return Err(Unusable::amiss("it does not say whose it is"));
         }
         let covered = Covered::read(&times, &meta)?;
+        if let Some(reached) = reached(dir, &owner.boot).filter(|reached| *reached > covered.through) {
+            return Err(Unusable::amiss(format!(
+                "it reaches over {} entries, and had come to {reached}: its files are damaged",
+                covered.through
+            )));
+        }
         let packed = pack::read_mark(&meta)?;
         // Chunks that are said to be packed are looked for in packs alone, and only as far as it covers anything is it
         // compared with the log.
@@ -151,9 +165,12 @@ impl EntryIndex {
             // As when the first round is cut off.
             return Err(Unusable::expected("it has times of what it does not cover"));
         }
-        let file = OpenOptions::new().read(true).write(true).open(dir.join("db"))?;
-        let (covered, packed, owner) = (RwLock::new(covered), RwLock::new(packed), owner.clone());
-        let index = Self { engine, postings, packs, times, meta, file, owner, covered, packed, volume_chunks };
+        let file = OpenOptions::new().read(true).write(true).open(dir.join(DB))?;
+        let (covered, packed) = (RwLock::new(covered), RwLock::new(packed));
+        let (dir, owner) = (dir.to_owned(), owner.clone());
+        let failed = AtomicBool::new(false);
+        let index =
+            Self { engine, postings, packs, times, meta, file, dir, owner, covered, packed, volume_chunks, failed };
         // Before anything is added, so that a power cut from here on is noticed.
         index.say(false)?;
         Ok(index)
@@ -163,14 +180,37 @@ impl EntryIndex {
     fn say(&self, closed: bool) -> Result<(), StorageError> {
         self.meta.insert(LOG_KEY, json(&Owner { closed, ..self.owner.clone() }))?;
         self.engine.flush()?;
-        Ok(self.file.sync_data()?)
+        self.file.sync_data()?;
+        self.say_reached(self.through(), closed)
     }
+
+    /// Say beside the engine's files how far it has come, after they have it. Where another index is in its place by now,
+    /// nothing is said about that one.
+    pub(super) fn say_reached(&self, through: u64, closed: bool) -> Result<(), StorageError> {
+        let (ours, there) = (self.file.metadata()?, fs::metadata(self.dir.join(DB)));
+        if !there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
+            return Ok(());
+        }
+        let (path, said) = (self.dir.join(REACHED), if closed { "closed" } else { "open" });
+        let new = path.with_extension("new");
+        create_beside(&new)?.write_all(format!("{through} {} {said}\n", self.owner.boot).as_bytes())?;
+        Ok(fs::rename(&new, &path)?)
+    }
+}
+
+/// How far the index of this directory had come at least; none if nothing tells that holds: a machine that stopped loses what
+/// was not synced.
+fn reached(dir: &Path, boot: &str) -> Option<u64> {
+    let text = read_regular_text(&dir.join(REACHED), REACHED_BYTES_MAX).ok()?;
+    let mut words = text.strip_suffix('\n')?.split(' ');
+    let (through, of, said) = (words.next()?.parse().ok()?, words.next()?, words.next()?);
+    (said == "closed" || of == boot).then_some(through)
 }
 
 impl Drop for EntryIndex {
     fn drop(&mut self) {
         if !std::thread::panicking()
-            && let Err(error) = self.say(true)
+            && let Err(error) = self.readable(|| self.say(true))
         {
             tracing::warn!(%error, "the query index could not be closed, and may be made anew");
         }

@@ -127,6 +127,10 @@ impl Walk<'_> {
 
     /// Look at the next chunk that can have something, or move to where the next one stands.
     fn look(&mut self) -> Result<(), StorageError> {
+        self.index.readable(|| self.look_at_next())
+    }
+
+    fn look_at_next(&mut self) -> Result<(), StorageError> {
         let Range { start, end } = self.search.within;
         let chunk = match self.search.order {
             Order::Oldest => start / CHUNK_ENTRIES,

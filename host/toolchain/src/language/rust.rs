@@ -1,5 +1,7 @@
 //! Rust, by cargo and a standard library for WebAssembly.
 
+mod sdk;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,9 +15,6 @@ use crate::template::{Template, TemplateError};
 
 /// The crate of the SDK.
 const SDK: &str = "attorn-policy";
-
-/// The SDK that projects depend on, as it is published.
-const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// File by file, with `{{name}}` and `{{sdk}}` for what differs.
 const FILES: &[(&str, &str)] = &[
@@ -62,12 +61,18 @@ pub(super) fn tools() -> Vec<Tool> {
 }
 
 pub(super) fn template(sdk: Option<&Path>) -> Result<Template, TemplateError> {
-    Ok(Template { files: FILES, sdk: sdk_in_manifest(sdk)?, with: Vec::new() })
+    let (sdk, with) = match sdk {
+        Some(path) => (sdk_at(path)?, Vec::new()),
+        None => {
+            let failed = |source| TemplateError::File { path: PathBuf::from(sdk::HOME), source };
+            (format!("{{ path = \"{}/{}\" }}", sdk::HOME, sdk::CRATE), sdk::files().map_err(failed)?)
+        }
+    };
+    Ok(Template { files: FILES, sdk, with })
 }
 
-/// How the crate is named in the manifest: as it is published, or where its sources are.
-fn sdk_in_manifest(path: Option<&Path>) -> Result<String, TemplateError> {
-    let Some(path) = path else { return Ok(format!("\"{SDK_VERSION}\"")) };
+/// How the crate is named in the manifest whose sources are there.
+fn sdk_at(path: &Path) -> Result<String, TemplateError> {
     let no_sdk = || TemplateError::NoSdk { path: path.to_owned(), language: Language::Rust };
     let path = path.canonicalize().map_err(|_| no_sdk())?;
     let manifest = fs::read_to_string(path.join("Cargo.toml")).map_err(|_| no_sdk())?;

@@ -8,7 +8,8 @@
 
 use std::str::FromStr;
 
-use attorn_api::audit::Entry;
+use attorn_api::ProblemCode;
+use attorn_api::audit::{Entry, LogEpochList};
 use attorn_core::DecisionId;
 use attorn_log::{CheckpointVerifier, EntryRef, Epoch, LogId, Origin};
 
@@ -109,7 +110,38 @@ impl Place {
 
     /// The entry.
     pub(super) async fn entry(&self, client: &OperatorClient) -> Result<Entry, Failure> {
-        client.get(&self.path(client).await?).await
+        match client.get(&self.path(client).await?).await {
+            Err(failure) => Err(self.not_found(client, failure).await),
+            entry => entry,
+        }
+    }
+
+    /// A failure, with more to do about it where there is no such entry. An index alone is of the epoch that the log is in:
+    /// whoever noted it before that began means an earlier one.
+    pub(super) async fn not_found(&self, client: &OperatorClient, failure: Failure) -> Failure {
+        if failure.code != Some(ProblemCode::NotFound) {
+            return failure;
+        }
+        if self.epoch.is_some() {
+            return failure.with_help("`attorn audit epochs` lists the log's epochs, and how many entries each has");
+        }
+        let Ok(list) = client.get::<LogEpochList>("/v1/audit/epochs").await else { return failure };
+        match self.elsewhere(&list) {
+            Some(help) => failure.with_help(help),
+            None => failure,
+        }
+    }
+
+    /// In which epochs there is an entry of this index; none if in no earlier one.
+    fn elsewhere(&self, list: &LogEpochList) -> Option<String> {
+        let index = self.index;
+        let ended: Vec<_> = list.epochs.iter().filter(|one| one.ended.is_some() && index < one.size).collect();
+        let last = ended.last()?.epoch;
+        let others = if ended.len() == 1 { "" } else { ", and there are earlier ones" };
+        Some(format!(
+            "the log has begun a new epoch since, which counts from 0: `{last}/{index}` is the entry {index} of epoch \
+             {last}{others} (`attorn audit epochs`)"
+        ))
     }
 }
 
@@ -150,6 +182,8 @@ impl Asked {
 
 #[cfg(test)]
 mod tests {
+    use attorn_api::audit::{LogEpoch, LogEpochEnd};
+
     use super::*;
 
     #[test]
@@ -173,6 +207,29 @@ mod tests {
         assert!("grt_0123456789abcdef0123456789abcdef".parse::<Asked>().is_err());
         assert!("dec_1".parse::<Asked>().unwrap_err().contains("is no decision id"));
         assert!(matches!("dec_0123456789abcdef0123456789abcdef".parse(), Ok(Asked::Decision(_))));
+    }
+
+    #[test]
+    fn whoever_asks_for_an_entry_of_before_is_told_how_it_is_named_now() {
+        let epoch = |epoch, size, ended| LogEpoch {
+            epoch,
+            size,
+            key: String::new(),
+            checkpoint: None,
+            ended,
+            ended_at_ms: None,
+            bad_entries: Vec::new(),
+        };
+        let ended = Some(LogEpochEnd::KeyRotated);
+        let help =
+            |text: &str, epochs: Vec<LogEpoch>| text.parse::<Place>().unwrap().elsewhere(&LogEpochList { epochs });
+        let said = help("13", vec![epoch(1, 14, ended), epoch(2, 5, None)]).unwrap();
+        assert!(said.contains("`1/13` is the entry 13 of epoch 1 (") && said.contains("audit epochs"), "{said}");
+        let said = help("13", vec![epoch(1, 14, ended), epoch(2, 20, ended), epoch(3, 5, None)]).unwrap();
+        assert!(said.contains("`2/13`") && said.contains("there are earlier ones"), "{said}");
+        // No earlier one has it either.
+        assert_eq!(help("14", vec![epoch(1, 14, ended), epoch(2, 5, None)]), None);
+        assert_eq!(help("13", vec![epoch(1, 5, None)]), None);
     }
 
     #[test]

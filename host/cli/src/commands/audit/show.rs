@@ -98,7 +98,7 @@ async fn told(client: &OperatorClient, output: &Output, id: DecisionId, known: O
         output.note("what came of it is not all here:");
         damaged.iter().for_each(Failure::print);
     }
-    // Where its user was erased that is as it should be.
+    // Where its user was erased, or somebody accepted that it is lost, that is as it should be.
     let lost = gone.filter(|failure| failure.exit == Exit::VerificationFailed);
     if lost.is_some() {
         // What is wrong with it was said.
@@ -305,7 +305,7 @@ async fn record(client: &OperatorClient, id: DecisionId) -> Result<Record, Failu
 
 /// Whether this is said of a record, and not of whoever asks or of the server.
 fn is_about_the_record(code: ProblemCode) -> bool {
-    matches!(code, ProblemCode::NotFound | ProblemCode::UserErased | ProblemCode::LogDamaged)
+    matches!(code, ProblemCode::NotFound | ProblemCode::UserErased | ProblemCode::RecordLost | ProblemCode::LogDamaged)
 }
 
 #[cfg(test)]

@@ -200,6 +200,9 @@ async fn live(
     let anchors = anchors.map_err(|failure| report::failed(output, None, failure))?;
     given.since = anchors.since;
     let done = published(output, files, &given.checks(Some(&trusted)));
+    if let Some(other) = done.as_ref().err().and_then(|error| report::of_another_epoch(error, brought.as_ref())) {
+        return Err(report::failed(output, None, other).into());
+    }
     let (mut continues, mut earlier) = (None, Vec::new());
     if let Ok(verified) = &done {
         for seen in &anchors.earlier {

@@ -21,7 +21,11 @@ pub(super) fn print(output: &Output, repaired: Repair) -> Result<Exit, Failure> 
         Ok(bad_named) => (bad_named.clone(), None),
         Err(why) => (BadNamed::default(), Some(why.clone())),
     };
-    let exit = if unseen.is_some() { Exit::Error } else { damage::exit(&[&repaired.bad_files], &bad_named) };
+    let exit = match damage::exit(&[&repaired.bad_files], &bad_named) {
+        _ if unseen.is_some() => Exit::Error,
+        Exit::Done if repaired.refused.is_some() => Exit::VerificationFailed,
+        exit => exit,
+    };
     if output.json {
         output.json(&json!({
             "rebuilt": repaired.rebuilt.map(rebuilt_word),
@@ -34,6 +38,7 @@ pub(super) fn print(output: &Output, repaired: Repair) -> Result<Exit, Failure> 
             "digest": repaired.digest,
             "bad_files": repaired.bad_files,
             "checkpoints_mended": repaired.checkpoints,
+            "refused": repaired.refused.map(|refused| refused.why),
             "lost_records_accepted": repaired.lost_records.accepted,
             "lost_records": repaired.lost_records.in_all,
             "index_removed": repaired.index,
@@ -57,6 +62,14 @@ pub(super) fn print(output: &Output, repaired: Repair) -> Result<Exit, Failure> 
         output.note(format!("what is beside the store could not all be looked at: {why}"));
     }
     damage::say(output, &repaired.bad_files, &bad_named, &WAY_OUT);
+    if let Some(refused) = repaired.refused {
+        output.line(format!("refused  {}", refused.why));
+        output.note("");
+        output.note("The server does not start with this directory, and a repair changes nothing about that.");
+        if let Some(help) = refused.help {
+            output.note(format!("help: {help}"));
+        }
+    }
     Ok(exit)
 }
 
@@ -135,6 +148,7 @@ mod tests {
             bases_aside: None,
             bad_files: Vec::new(),
             checkpoints: Vec::new(),
+            refused: None,
             lost_records: LostCount::default(),
             index: None,
             bad_named: Ok(BadNamed::default()),

@@ -14,7 +14,7 @@ use crate::output::Output;
 /// Make a small policy that builds, with settings, cases and a README, in a directory of its name.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  attorn policy new listed-actions --lang rust\n  attorn policy new listed-actions --lang typescript"
+    after_help = "Examples:\n  attorn policy new listed-actions --lang rust\n  attorn policy new listed-actions --lang typescript\n  attorn policy new listed-actions --lang rust --sdk ../attorn/sdk/policy/rust"
 )]
 pub(crate) struct New {
     /// Its name: small letters, digits and `-`
@@ -22,7 +22,8 @@ pub(crate) struct New {
     /// What it is written in
     #[arg(long, value_enum)]
     lang: Lang,
-    /// Use the SDK of this directory instead of the published one
+    /// Use the SDK of this directory. Otherwise a copy of the one that this program has goes into the project, in
+    /// `vendor`: the SDK is published nowhere yet
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }

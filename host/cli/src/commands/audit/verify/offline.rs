@@ -88,6 +88,9 @@ pub(super) async fn verify(
         _ => None,
     };
     let done = exported.verify(output, &given.checks(trusted.as_ref()))?;
+    if let Some(other) = done.as_ref().err().and_then(|error| report::of_another_epoch(error, brought.as_ref())) {
+        return Err(failed(other));
+    }
     let (mut continues, mut earlier) = (None, Vec::new());
     if let Ok(verified) = &done {
         let first = exported.first()?;

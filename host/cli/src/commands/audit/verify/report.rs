@@ -1,11 +1,12 @@
 //! What came of a verification, for people and for programs.
 
+use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use attorn_log::{
-    CheckpointVerifier, EXPORT_MAGIC, QuorumError, RECEIPT_MAGIC, Receipt, ReceiptError, Trust, Verified, VerifyError,
-    WitnessPolicy, Witnessed,
+    CheckpointVerifier, EXPORT_MAGIC, Origin, QuorumError, RECEIPT_MAGIC, Receipt, ReceiptError, Trust, Verified,
+    VerifyError, WitnessPolicy, Witnessed,
 };
 use serde_json::json;
 
@@ -194,18 +195,46 @@ fn of_another_log(receipt: &Receipt, trusted: &CheckpointVerifier) -> Option<Fai
     if says == *of_key {
         return None;
     }
-    let message =
-        format!("the receipt says that it is of `{says}`, and the key is of `{of_key}`: it proves nothing of it");
     let help = if says.log_id == of_key.log_id {
-        format!(
-            "give the key of epoch {}: `attorn audit epochs` lists the key of each, and `attorn audit verify --key` with \
-             the one that you trust sees whether it leads there",
-            says.epoch
-        )
+        key_of_epoch(&says)
     } else {
         format!("give the key of the log `{}`: `attorn audit key`, asked of the server that has it", says.log_id)
     };
-    Some(Failure { exit: Exit::VerificationFailed, ..Failure::new(message) }.with_help(help))
+    Some(proves_nothing("receipt", (&says, of_key)).with_help(help))
+}
+
+/// The same of a log whose own key is of another epoch than the one that was given. None of one that says that it is of
+/// that epoch, or that it is another log: then it is not the one that it is taken for.
+pub(super) fn of_another_epoch(error: &VerifyError, trusted: Option<&CheckpointVerifier>) -> Option<Failure> {
+    let (VerifyError::UnknownKey { found }, Some(trusted)) = (error, trusted) else { return None };
+    let (says, of_key) = (found.origin(), trusted.origin());
+    if says.log_id != of_key.log_id || says.epoch == of_key.epoch {
+        return None;
+    }
+    let mut help = key_of_epoch(says);
+    if says.epoch < of_key.epoch {
+        let _ = write!(
+            help,
+            ". With the key of epoch {} the log that goes on is verified, and its earlier epochs with it (`attorn audit \
+             verify`, or `--dir` of a whole export)",
+            of_key.epoch
+        );
+    }
+    Some(proves_nothing("log", (says, of_key)).with_help(help))
+}
+
+fn proves_nothing(what: &str, (says, of_key): (&Origin, &Origin)) -> Failure {
+    let message =
+        format!("the {what} says that it is of `{says}`, and the key is of `{of_key}`: it proves nothing of it");
+    Failure { exit: Exit::VerificationFailed, ..Failure::new(message) }
+}
+
+fn key_of_epoch(origin: &Origin) -> String {
+    format!(
+        "give the key of epoch {}: `attorn audit epochs` lists the key of each, and `attorn audit verify --key` with the \
+         one that you trust sees whether it leads there",
+        origin.epoch
+    )
 }
 
 /// What the server itself says is not as it was signed does not verify.

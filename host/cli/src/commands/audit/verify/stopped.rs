@@ -25,7 +25,7 @@ pub(super) async fn stopped(
     (given, trusted, memory): (Given, Option<CheckpointVerifier>, Option<Memory>),
 ) -> Result<Exit, Failure> {
     let config = crate::commands::serve::configuration(Some(path.to_owned()))?;
-    let log = StoppedLog::open(&config).await.map_err(|error| {
+    let mut log = StoppedLog::open(&config).await.map_err(|error| {
         let failure = Failure::of(&error);
         let exit = match error {
             ServeError::PublishedGone(_)
@@ -40,6 +40,11 @@ pub(super) async fn stopped(
         };
         Failure { help: error.help().map(str::to_owned), exit, ..failure }
     })?;
+    // They show how far the log reached, whatever became of the file that says so in the data directory.
+    let remembered =
+        memory.as_ref().map(|memory| memory.latest(&log.verifier().origin().log_id)).transpose()?.flatten();
+    let kept = given.since.iter().chain(remembered.as_ref().map(|seen| &seen.note));
+    log.also_kept(kept.map(String::as_str)).map_err(Failure::new)?;
     let recorded = log.recorded_epochs().await.map_err(Failure::new)?;
     let watched = Bar::watch(output);
     let stored = log.verify_store().await;
@@ -52,6 +57,7 @@ pub(super) async fn stopped(
                     stored.lost_records
                 ));
             }
+            stored.notes.iter().for_each(|note| output.note(note));
             (stored.entries, stored.bad)
         }
         Err(why) => (0, vec![why]),
