@@ -184,7 +184,8 @@ mod tests {
             }
             let manifest = fs::read_to_string(home.join(language.manifest())).unwrap();
             assert!(manifest.contains("\"listed-actions-policy\"") && manifest.contains("attorn-policy"), "{manifest}");
-            let sdk = if *language == Language::Rust { "vendor/attorn/sdk/policy/rust" } else { "vendor/attorn-policy" };
+            let sdk =
+                if *language == Language::Rust { "vendor/attorn/sdk/policy/rust" } else { "vendor/attorn-policy" };
             assert!(manifest.contains(sdk) && home.join(sdk).join(language.manifest()).is_file(), "{manifest}");
             assert_eq!(fs::read_dir(within.path()).unwrap().count(), 1);
         }

@@ -33,7 +33,10 @@ const FILES: &[(&str, &str)] = &[
     ("sdk/policy/rust/src/pattern.rs", include_str!("../../../../../sdk/policy/rust/src/pattern.rs")),
     ("sdk/policy/rust/src/policy.rs", include_str!("../../../../../sdk/policy/rust/src/policy.rs")),
     ("sdk/policy/rust/src/testing.rs", include_str!("../../../../../sdk/policy/rust/src/testing.rs")),
-    ("sdk/policy/rust/src/testing/documents.rs", include_str!("../../../../../sdk/policy/rust/src/testing/documents.rs")),
+    (
+        "sdk/policy/rust/src/testing/documents.rs",
+        include_str!("../../../../../sdk/policy/rust/src/testing/documents.rs"),
+    ),
     ("sdk/policy/rust/src/verdict.rs", include_str!("../../../../../sdk/policy/rust/src/verdict.rs")),
 ];
 
