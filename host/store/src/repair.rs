@@ -34,7 +34,7 @@ use crate::filed::BadRecords;
 use crate::files::{make_dir, sync_dir};
 use crate::follower::Pace;
 use crate::held;
-use crate::imprint::{ForeignState, Imprint, ImprintError};
+use crate::imprint::{self, ForeignState, Imprint, ImprintError};
 use crate::integrity::{Integrity, IntegrityError, Walked, verify_in};
 use crate::journal::{self, Journal, JournalError};
 use crate::key::{KeyPrefix, KeyPurpose};
@@ -225,6 +225,7 @@ impl Store {
             }
             format => format?,
         };
+        places.check_links()?;
         let _lock = places.lock()?;
         Repair { foreign, opens, ..Repair::of(&places, ours, &boot) }.by_hand(format)
     }
@@ -265,7 +266,7 @@ impl Repair<'_> {
             Err(RepairError::Open(OpenError::Journal(
                 error @ (JournalError::Damaged { .. } | JournalError::Hole { .. }),
             ))) => {
-                let replace = || self.replace_journal(&causes(&error), ForeignState::Refused);
+                let replace = || self.replace_journal(&causes(&error), None);
                 catch_unwind(AssertUnwindSafe(replace)).unwrap_or_else(|_| Err(error.into()))
             }
             Err(RepairError::Open(OpenError::Journal(error))) => Err(error.into()),
@@ -287,8 +288,8 @@ impl Repair<'_> {
             }
             _ => return Err(error),
         };
-        examine(self.places, (self.ours, self.foreign), format)?;
-        let replace = || self.replace_journal(&problem, self.foreign);
+        let walked = examine(self.places, (self.ours, self.foreign), format)?;
+        let replace = || self.replace_journal(&problem, Some(&walked.integrity));
         catch_unwind(AssertUnwindSafe(replace)).unwrap_or(Err(error))
     }
 
@@ -325,7 +326,7 @@ impl Repair<'_> {
     /// Where the engine is whole, and base copy and journal are not, there is no backup and nothing that it could be made
     /// anew of. It has all that they had.
     fn of_bad_parts(&self, found: Repaired) -> Result<Repaired, RepairError> {
-        let looked = parts::look(self.places, &|| true).unwrap_or(Ok(())).map_err(RepairError::from);
+        let looked = parts::look(self.places, &self.ours.key, &|| true).unwrap_or(Ok(())).map_err(RepairError::from);
         // Their checks fit whatever somebody wrote: only what they come to tells whether it is ours.
         let Err(error) = looked.and_then(|()| self.try_build()) else { return Ok(found) };
         let (mended, still_bad) = match found {
@@ -334,7 +335,7 @@ impl Repair<'_> {
             _ => (None, Vec::new()),
         };
         let problem = mended.into_iter().chain([causes(&error)]).collect::<Vec<_>>().join("; ");
-        let replace = || self.replace_journal(&problem, ForeignState::Refused);
+        let replace = || self.replace_journal(&problem, None);
         let replaced = catch_unwind(AssertUnwindSafe(replace)).unwrap_or(Err(error))?;
         Ok(match replaced {
             Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, .. } => {
@@ -422,8 +423,9 @@ impl Repair<'_> {
         Ok(Repaired::Rebuilt { problem, base, integrity, aside, bad_files })
     }
 
-    /// Begin the journal anew with what the engine holds, if nothing is wrong after that.
-    fn replace_journal(&self, problem: &str, foreign: ForeignState) -> Result<Repaired, RepairError> {
+    /// Begin the journal anew with what the engine holds, if nothing is wrong after that. `accepted` is what it was found to
+    /// hold, if it is a state that is accepted.
+    fn replace_journal(&self, problem: &str, accepted: Option<&Integrity>) -> Result<Repaired, RepairError> {
         let Self { places, ours, after, .. } = self;
         let trees = Trees::open(&places.engine)?;
         let (_, head) = head_of(&trees)?;
@@ -439,11 +441,16 @@ impl Repair<'_> {
         trees.flush()?;
         sync_files(&places.engine)?;
         let (name, head) = head_of(&trees)?;
-        if foreign == ForeignState::Accepted {
+        if let Some(accepted) = accepted {
             if !log_key_in(&trees)?.is_none_or(|key| (self.opens)(&key)) {
                 return Err(IntegrityError::Imprint(ImprintError::OtherKey).into());
             }
-            trees.apply(&[Imprint::over(&ours.key, &trees)?.write(&ours.key, &name, &head)?])?;
+            let root = imprint::root_in(&trees, &head).map_err(|error| OpenError::Inconsistent(error.to_string()))?;
+            // With one row: nothing is taken for ours that does not say itself that it was accepted.
+            let said = remade::accepted_write(&trees, &head, Remade::new(Part::Journal, true, problem, accepted))?;
+            let before = |at: &[u8]| trees.raw_at(at);
+            let imprint = Imprint::over(&ours.key, &trees)?.after(&ours.key, before, std::slice::from_ref(&said))?;
+            trees.apply(&[said, imprint.write(&ours.key, (&name, &head), root)?])?;
             trees.flush()?;
             sync_files(&places.engine)?;
         }
@@ -451,7 +458,8 @@ impl Repair<'_> {
         let integrity = walked.integrity;
         // Before anything is moved: the journal may be all that has what a bad file should have.
         let mended = self.of_bad_files(&walked, Some(&trees));
-        let (problem, bad_files) = (mended.and(problem), mended.still_bad);
+        let (problem, mended_nothing) = (mended.and(problem), mended.is_nothing());
+        let bad_files = mended.still_bad;
         if !exists(&places.base)? {
             make_dir(&places.base).map_err(at(&places.base))?;
         }
@@ -465,7 +473,9 @@ impl Repair<'_> {
         make_dir(new).map_err(at(new))?;
         Journal::create(new, store, end.version, Pace::USUAL.segments).map_err(at(new))?;
         after(Stage::JournalMade)?;
-        remade::note(places, Remade::new(Part::Journal, true, &problem, &integrity))?;
+        if accepted.is_none() || !mended_nothing {
+            remade::note(places, Remade::new(Part::Journal, true, &problem, &integrity))?;
+        }
         after(Stage::JournalNoted)?;
         let aside = move_aside(&places.journal).map_err(at(&places.journal))?;
         let aside = aside.ok_or_else(|| JournalError::Missing { dir: places.journal.clone(), due: head.version })?;
@@ -475,6 +485,7 @@ impl Repair<'_> {
         after(Stage::JournalInPlace)?;
         let bases_aside = bases_aside(places, end.version).map_err(at(&places.base))?;
         after(Stage::BasesAside)?;
+        let foreign = if accepted.is_some() { ForeignState::Accepted } else { ForeignState::Refused };
         Ok(Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files })
     }
 }
@@ -499,6 +510,10 @@ struct Mended {
 }
 
 impl Mended {
+    const fn is_nothing(&self) -> bool {
+        self.entries.is_empty() && self.records.is_empty()
+    }
+
     /// What was mended beside this.
     fn and(&self, problem: &str) -> String {
         let mended = self.entries.iter().chain(&self.records).map(String::as_str);

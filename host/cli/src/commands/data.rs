@@ -187,9 +187,14 @@ impl Backup {
 
 #[cfg(target_os = "linux")]
 fn not_backed_up(error: &attorn_server::data::BackupError) -> Failure {
+    use attorn_server::data::{BackupError, PartsError};
+
     let failure = Failure::of(error);
-    let is_usage = matches!(error, attorn_server::data::BackupError::Within { .. });
-    let exit = if is_usage { Exit::Usage } else { failure.exit };
+    let exit = match error {
+        BackupError::Within { .. } => Exit::Usage,
+        BackupError::Parts(PartsError::Imprint(_)) => Exit::VerificationFailed,
+        _ => failure.exit,
+    };
     Failure { exit, help: attorn_server::data::backup_help(error).map(str::to_owned), ..failure }
 }
 
@@ -229,7 +234,11 @@ impl Restore {
 #[cfg(target_os = "linux")]
 fn not_restored(error: &attorn_server::epochs::EpochError) -> Failure {
     let failure = Failure::of(error);
-    let exit = if error.is_usage() { Exit::Usage } else { failure.exit };
+    let exit = match error {
+        error if error.is_usage() => Exit::Usage,
+        error if error.is_forgery() => Exit::VerificationFailed,
+        _ => failure.exit,
+    };
     Failure { exit, help: error.help().map(str::to_owned), ..failure }
 }
 
