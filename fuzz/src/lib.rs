@@ -131,6 +131,18 @@ mod tests {
         assert_eq!(error.step().as_str(), "link", "{hint}");
     }
 
+    /// What a policy says that is asked with its answer is what one would say that has it in its own bytes.
+    #[test]
+    fn an_answer_is_read_as_it_was_written() {
+        let seed = std::fs::read(here("corpus/values/abstain")).unwrap();
+        let outcome = engine::answered(&seed[1..]);
+        assert!(matches!(outcome, Outcome::Verdict(Verdict::Abstain)), "{outcome:?}");
+        for byte in [0, 1, 0x7f, 0x80, 0xff] {
+            let outcome = engine::answered(&[byte; 2_000]);
+            assert!(matches!(outcome, Outcome::Failed(_)) != (byte == 0), "{byte}: {outcome:?}");
+        }
+    }
+
     #[test]
     #[ignore = "it writes the seeds that are components, which is needed when the contract has changed"]
     fn make_the_components() {

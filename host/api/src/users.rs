@@ -98,6 +98,10 @@ pub struct UserErased {
     /// Until when it is remembered, by a keyed hash, that somebody of their name was erased: as long as a token from
     /// before can be good.
     pub remembered_until_ms: u64,
+    /// What stood in the place of their key and was not destroyed, such as a link, of which the name alone is gone. The key
+    /// may be elsewhere then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_left: Option<String>,
     /// Copies that the server cannot reach, and what to do about each.
     pub not_reached: Vec<String>,
 }

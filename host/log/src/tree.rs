@@ -105,6 +105,11 @@ pub fn leaf_hash(entry: &[u8]) -> Hash {
     Hash(Sha256::new().chain_update([0]).chain_update(entry).finalize().into())
 }
 
+/// The perfect subtrees that a tree of this size is made of, from the left.
+pub fn edge(size: u64) -> impl Iterator<Item = NodeId> {
+    subtrees(0, size)
+}
+
 /// The hash of an inner node: SHA-256 of a one byte and its two children.
 fn node_hash(left: Hash, right: Hash) -> Hash {
     Hash(Sha256::new().chain_update([1]).chain_update(left.0).chain_update(right.0).finalize().into())
@@ -216,6 +221,11 @@ impl TreeBuilder {
     #[must_use]
     pub fn root(&self) -> Hash {
         fold(&self.edge)
+    }
+
+    /// The perfect subtrees that it is made of, from the left: all that is needed to go on.
+    pub fn edge(&self) -> impl Iterator<Item = (NodeId, Hash)> {
+        edge(self.size).zip(self.edge.iter().copied())
     }
 }
 

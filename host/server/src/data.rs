@@ -7,8 +7,8 @@ use attorn_api::audit::EntryType;
 use attorn_core::TimeMs;
 use attorn_log::{EntryBody, Origin};
 use attorn_store::{
-    BackedUp, ImprintError, Integrity, IntegrityError, OpenError, Ours, Part, Remade, RepairError, Repaired, Store,
-    Walked,
+    BackedUp, ImprintError, Integrity, IntegrityError, OpenError, Ours, Part, Remade, RepairError, Repaired, SaidBy,
+    Store, Walked,
 };
 use serde_json::json;
 
@@ -121,7 +121,10 @@ pub enum Rebuilt {
 /// Nothing is left of a copy then.
 pub fn back_up(config: &Config, to: &Path) -> Result<(BackedUp, Option<String>), NoBackup> {
     check_root_key(config)?;
-    let mut made = Store::back_up_served(&config.data_dir, to, says_started)?;
+    // Without the root key nobody can tell whether the state is ours; that it cannot be read is told below.
+    let ours = ours(config).ok();
+    let key = ours.as_ref().map(|ours| &ours.key);
+    let mut made = Store::back_up_served(&config.data_dir, to, (key, says_started))?;
     let unseen = match bad_checkpoints(config, to, &made) {
         Ok(bad) => {
             made.bad_files.extend(bad);
@@ -317,6 +320,15 @@ pub fn backup_help(error: &NoBackup) -> Option<&'static str> {
             Some("`data_dir` in attorn.toml names it; `attorn init` makes one, and `attorn restore` out of a backup")
         }
         BackupError::Io { source, .. } | BackupError::Open(OpenError::Io { source, .. }) => of_io(source),
+        BackupError::Parts(PartsError::Imprint(ImprintError::OtherKey)) => Some(crate::run::error::ROOT_KEY_HELP),
+        BackupError::Parts(PartsError::Imprint(ImprintError::Missing)) => Some(
+            "nothing is left of the copy. `attorn repair` begins base copy and journal anew, while no server runs; of a store that an earlier version made with `--with-foreign-state`, by whoever has looked at it and answers \
+             for it. Then make the backup again",
+        ),
+        BackupError::Parts(PartsError::Imprint(_)) => Some(
+            "nothing is left of the copy. Find out who could write to the data directory. `attorn repair` begins base copy and journal anew, while no server runs, if the database itself is what the server wrote; else \
+             `attorn restore` an earlier backup",
+        ),
         BackupError::Parts(_) => Some(
             "with a new base copy that file is needed no more: a server makes one when it starts, and `attorn repair` does, \
              while no server runs. Then make the backup again",
@@ -362,15 +374,19 @@ pub fn repair_help(error: &NoRepair) -> Option<&'static str> {
 
 /// The entry that says what was made anew.
 pub(crate) fn remade(store: &Store, now: TimeMs, remade: &Remade) -> Result<EntryBody, Failure> {
-    let Remade { part, by_hand, problem, version, entries, digest } = remade;
+    let Remade { part, by_hand, problem, version, entries, digest, said_by } = remade;
     let part = match part {
         Part::Store => "store",
         Part::Journal => "journal",
         Part::Published => "published",
     };
     // Nothing vouches for the file that says so, and whoever reads this has to know it.
+    let said_by = match said_by {
+        SaidBy::File => "store.remade",
+        SaidBy::State => "state",
+    };
     let beyond_store = store.is_beyond(remade)?;
     let members = json!({ "part": part, "by_hand": by_hand, "problem": problem, "version": version,
-        "entries": entries, "digest": digest.to_string(), "said_by": "store.remade", "beyond_store": beyond_store });
+        "entries": entries, "digest": digest.to_string(), "said_by": said_by, "beyond_store": beyond_store });
     entry::body(now, EntryType::StoreRemade, members)
 }

@@ -150,6 +150,7 @@ async fn restore_beside(
     let bad = |why: String| EpochError::Backup(named(&why, &was, backup));
     let old = Store::unpack(backup, &was, &keys::ours(root, config)).map_err(|error| match error {
         BackupError::Open(OpenError::Imprint(ImprintError::OtherKey)) => wrong_root_key(config, backup),
+        BackupError::Open(OpenError::Imprint(error)) => EpochError::ForeignState(error),
         error => bad(causes(&error)),
     })?;
     let walked = old.walk().await.map_err(|error| bad(causes(&error)))?;

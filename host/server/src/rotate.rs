@@ -211,6 +211,7 @@ impl Rotation<'_> {
         for remade in store.remade().map_err(ServeError::from)? {
             batch.entries.push(data::remade(store, batch.now, &remade)?);
         }
+        store.say_remade(&mut batch).map_err(ServeError::from)?;
         let key = (because == Because::Routine).then(|| next.verifier().to_string());
         let members = json!({
             "next_epoch": next.verifier().origin().epoch.to_string(),

@@ -279,6 +279,7 @@ async fn say_started(app: &App, accept_clock: bool, set_back: Option<SetBack>) -
     for remade in app.store.remade()? {
         batch.entries.push(data::remade(&app.store, batch.now, &remade)?);
     }
+    app.store.say_remade(&mut batch)?;
     if let Some(gone) = app.published.gone() {
         tracing::error!(%gone, "what was published of the audit log is gone");
         batch.entries.push(entry::body(batch.now, EntryType::PublishedGone, gone.members())?);

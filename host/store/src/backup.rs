@@ -35,6 +35,7 @@ use crate::files::{TEMPORARY, is_within, open_lock, open_regular, read_regular_t
 use crate::frame::StoreId;
 use crate::held::Held;
 use crate::held_records::HeldRecords;
+use crate::imprint::ImprintKey;
 use crate::journal::{self, End, JournalError};
 use crate::named::{BLOBS, BadNamed, EPOCHS, Named, open_blob, unreadable};
 use crate::parts;
@@ -149,20 +150,31 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
 }
 
 impl Store {
-    /// Copy what is needed to make the store of this directory anew into another one, which is made. The store may
-    /// be open, here or in another process.
-    pub fn back_up(dir: &Path, to: &Path) -> Result<BackedUp, BackupError> {
-        Self::back_up_served(dir, to, |_| false)
+    /// As [`Self::back_up_served`], with the key of tests.
+    #[cfg(test)]
+    pub(crate) fn back_up(dir: &Path, to: &Path) -> Result<BackedUp, BackupError> {
+        Self::back_up_served(dir, to, (Some(&crate::fixtures::ours().key), |_| false))
     }
 
-    /// The same, and name what was published of the log if that is gone where an entry says that a server ran.
-    pub fn back_up_served(dir: &Path, to: &Path, says_served: fn(&[u8]) -> bool) -> Result<BackedUp, BackupError> {
+    /// Copy what is needed to make the store of this directory anew into another one, which is made. The store may
+    /// be open, here or in another process. Without its key nobody sees whether the state is ours: whoever restores the backup
+    /// does. What was published of the log is named if it is gone where an entry says that a server ran.
+    ///
+    /// # Errors
+    ///
+    /// When there is no store, what is copied is damaged or not ours, or something cannot be read or written.
+    pub fn back_up_served(
+        dir: &Path,
+        to: &Path,
+        (key, says_served): (Option<&ImprintKey>, fn(&[u8]) -> bool),
+    ) -> Result<BackedUp, BackupError> {
         let places = Places::of(dir);
         places.format()?;
+        places.check_links()?;
         apart(to, dir)?;
         let _kept = keep(&places)?;
         let made = make_empty(to)?;
-        let done = Self::copy_served((dir, &places), to, says_served);
+        let done = Self::copy_served((dir, &places), to, (key, says_served));
         if done.is_err() {
             // It is no backup, and would be in the way of the next. What cannot be removed is no backup all the same.
             let _ = made.remove(to);
@@ -174,7 +186,7 @@ impl Store {
     fn copy_served(
         (dir, places): (&Path, &Places),
         to: &Path,
-        says_served: fn(&[u8]) -> bool,
+        (key, says_served): (Option<&ImprintKey>, fn(&[u8]) -> bool),
     ) -> Result<BackedUp, BackupError> {
         let target = Places::of(to);
         let (base, epoch, store) = newest_readable(&places.base)?;
@@ -185,6 +197,10 @@ impl Store {
         let copied = Base { version: base.version, path: target.base.join(name(&base.path)) };
         count.copy(&base.path, &copied.path, u64::MAX)?;
         let end = copy_journal((places, &target), (&base, store), &mut count)?;
+        if let Some(key) = key {
+            // What was copied is what is compared: it fits its checksums, whoever wrote it.
+            parts::compare(key, (&copied, &target.journal), &|| true)?;
+        }
         for part in PLAIN {
             count.copy_dir(&dir.join(part), &to.join(part))?;
         }
@@ -262,6 +278,7 @@ pub(crate) fn parts(backup: &Path) -> Result<(Base, PathBuf), BackupError> {
         return Err(BackupError::NotABackup { dir: backup.to_owned() });
     }
     let places = Places::of(backup);
+    places.check_links()?;
     let base = base::all(&places.base).map_err(at(&places.base))?.pop();
     Ok((base.ok_or(PartsError::NoBase { dir: places.base })?, places.journal))
 }

@@ -102,6 +102,11 @@ impl BaseWriter {
         Ok(Self { dir: dir.to_owned(), file, key, version, at, next: Some((TreeName::ALL[0], None)) })
     }
 
+    /// From which version on the journal is needed with it.
+    pub(crate) const fn version(&self) -> u64 {
+        self.version
+    }
+
     /// The next page; none when all is written. It is the same again until it is written.
     pub(crate) fn read(&mut self, trees: &Trees) -> Result<Option<PageOfTree>, StorageError> {
         while let Some((tree, after)) = &self.next {

@@ -123,6 +123,11 @@ pub(crate) struct Whole {
 }
 
 impl Whole {
+    /// The root over its entries.
+    pub(crate) fn root(&self) -> Hash {
+        self.outline.root
+    }
+
     /// The bytes of one of its entries.
     pub(crate) fn entry(&self, index: u64) -> &[u8] {
         let (begin, end) = self.outline.places[place(index)];

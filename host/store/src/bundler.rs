@@ -32,6 +32,7 @@ use crate::files::create_beside;
 use crate::files::sync_dir;
 use crate::filing::Filing;
 use crate::horizon::Teller;
+use crate::proved::Proved;
 use crate::steps::{Step, Steps};
 use crate::trees::Record;
 
@@ -166,6 +167,8 @@ impl Bundler {
             // Some of it was removed already, so the file was synced.
             None => drop(bundled.read(bundle, root).map_err(|error| Unbundled::Never(error.into()))?),
         }
+        // A file of which nothing is known but a root that somebody wrote would stay after its entries are gone.
+        Proved::default().bundle(&shared, bundle, root).map_err(Unbundled::Never)?;
         let bare = Record { bytes: Vec::new(), ..last };
         self.steps.take(Step::Unload, &mut || trees.unload(bundle, &bare))?;
         Ok(())

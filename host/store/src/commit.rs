@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 #[cfg(test)]
 use attorn_core::TimeMs;
-use attorn_log::EntryRef;
+use attorn_log::{EntryRef, TreeBuilder};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
@@ -68,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) log: LogName,
     pub(crate) applied: RwLock<Applied>,
     pub(crate) horizon: Watch,
+    /// The right edge of the log's tree, over at least as many entries as the horizon tells of.
+    pub(crate) edge: RwLock<TreeBuilder>,
     /// Counts the groups that may have ended what hangs on something.
     pub(crate) endings: watch::Sender<u64>,
     pub(crate) cpu: Meter,

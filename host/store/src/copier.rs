@@ -6,17 +6,18 @@
 //!
 //! A base copy goes on while groups are applied. It holds what a decision needs for as long as a page takes to be
 //! read from memory, and never while something is written: a disk that hangs here keeps nobody from anything. What
+//! A copy that is made is read and compared with the imprint of the state before any older one goes. What
 //! fails here is said, and tried again when the journal has grown as much again. Only a panic, by which the engine says
 //! that its files are corrupt, fails the store.
 
-use std::fs::TryLockError;
+use std::fs::{self, TryLockError};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::base::{self, BaseWriter};
 use crate::commit::Shared;
-use crate::error::{Failure, StorageError};
+use crate::error::{Failure, PartsError, StorageError};
 use crate::files::open_lock;
 use crate::follower::Pace;
 use crate::frame::StoreId;
@@ -94,7 +95,7 @@ impl Copier {
 
     /// Read base copy and journal, and say what is wrong with them.
     fn look(&self) {
-        let Some(looked) = parts::look(&self.places, &|| self.progress.goes()) else { return };
+        let Some(looked) = parts::look(&self.places, &self.shared.key, &|| self.progress.goes()) else { return };
         let were_bad = self.shared.bad_parts.swap(looked.is_err(), Ordering::Relaxed);
         match looked {
             Err(error) => tracing::error!(
@@ -130,6 +131,7 @@ impl Copier {
             let mut write = || page.take().map_or(Ok(()), |page| Ok(writer.write(page)?));
             return self.steps.take(Step::Page, &mut write);
         }
+        let begun_at = writer.version();
         let mut writer = self.due.copy.take();
         let mut bytes = 0;
         self.steps.take(Step::Base, &mut || {
@@ -137,10 +139,32 @@ impl Copier {
             Ok(())
         })?;
         self.due.after_bytes = bytes;
+        self.compare(begun_at)?;
         if self.shared.bad_parts.load(Ordering::Relaxed) {
             self.look();
         }
         self.steps.take(Step::Trim, &mut || self.trim(news.synced.version))
+    }
+
+    /// See whether the copy that was just made is of a state that is ours. If somebody wrote to the engine's files, it is
+    /// not, and never takes the place of one that may be.
+    fn compare(&self, version: u64) -> Result<(), StorageError> {
+        let all = base::all(&self.places.base)?;
+        let Some(made) = all.iter().find(|base| base.version == version) else { return Ok(()) };
+        let goes_on = || self.progress.goes();
+        match parts::compare(&self.shared.key, (made, &self.places.journal), &goes_on) {
+            Err(PartsError::Imprint(error)) => {
+                self.shared.bad_parts.store(true, Ordering::Relaxed);
+                fs::remove_file(&made.path)?;
+                let text = format!(
+                    "{error}; the copy was removed, and those before it are kept: somebody wrote to the files of the store \
+                     while it was open, so end the server and run `attorn repair`"
+                );
+                Err(StorageError::new(&text))
+            }
+            // What else is wrong with the journal is found by whoever looks at all of it.
+            _ => Ok(()),
+        }
     }
 
     /// Remove old base copies, and from the journal what is older than all of them and synced in the engine.

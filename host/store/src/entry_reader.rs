@@ -3,12 +3,14 @@
 use crate::bundled::BUNDLE_ENTRIES;
 use crate::commit::Store;
 use crate::error::ReadError;
+use crate::proved::Proved;
 
 /// Reads entries one by one, and a file of theirs that is bad once.
 pub struct EntryReader<'a> {
     store: &'a Store,
     /// The last bundle whose file was bad, and why.
     bad: Option<(u64, ReadError)>,
+    proved: Proved,
 }
 
 impl EntryReader<'_> {
@@ -25,7 +27,10 @@ impl EntryReader<'_> {
         {
             return Err(error.clone());
         }
-        let read = self.store.entry(index);
+        if index >= self.store.log_head()?.size {
+            return Ok(None);
+        }
+        let read = self.store.proved_entry(&mut self.proved, index);
         if let Err(error) = &read
             && error.damage().is_some()
         {
@@ -38,7 +43,7 @@ impl EntryReader<'_> {
 impl Store {
     /// For whoever reads many entries, and goes on after those that cannot be read.
     #[must_use]
-    pub const fn entry_reader(&self) -> EntryReader<'_> {
-        EntryReader { store: self, bad: None }
+    pub fn entry_reader(&self) -> EntryReader<'_> {
+        EntryReader { store: self, bad: None, proved: Proved::default() }
     }
 }

@@ -237,6 +237,16 @@ pub enum OpenError {
         /// Where.
         dir: PathBuf,
     },
+    /// A directory of it is a link.
+    #[error(
+        "`{}` is a link, and the store's directories are never worked through one: put the directory itself in its place (move \
+         it there, or mount it)",
+        path.display()
+    )]
+    Linked {
+        /// Which.
+        path: PathBuf,
+    },
     /// A file could not be made, read or synced.
     #[error("`{}` could not be used", path.display())]
     Io {
@@ -316,6 +326,9 @@ pub enum PartsError {
     /// No base copy can be read.
     #[error("the base copy cannot be relied on")]
     Base(#[from] BaseError),
+    /// What they come to is not ours.
+    #[error("base copy and journal are not what this server wrote")]
+    Imprint(#[from] ImprintError),
     /// There is no base copy.
     #[error("there is no base copy in `{}`", dir.display())]
     NoBase {

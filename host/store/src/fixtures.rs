@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use attorn_core::{CounterSubject, CounterWindow, DecisionId, TimeMs};
-use attorn_log::{EntryBody, LogId};
+use attorn_log::{EntryBody, Hash, LogId};
 use tempfile::TempDir;
 
 use crate::batch::{Add, Batch};
 use crate::commit::Store;
 use crate::error::StorageError;
 use crate::follower::Pace;
-use crate::imprint::{Imprint, ImprintKey};
+use crate::imprint::{self, Imprint, ImprintKey};
 use crate::journal::SegmentBytes;
 use crate::key::Key;
 use crate::ours::Ours;
@@ -44,7 +44,9 @@ pub(crate) fn ours_of(log: &str) -> Ours {
 pub(crate) fn imprint_anew(dir: &Path) {
     let (trees, key) = (Trees::open(&dir.join("store")).unwrap(), ours().key);
     let (log, head) = trees.head().unwrap().unwrap();
-    let row = Imprint::over(&key, &trees).unwrap().write(&key, &log, &head).unwrap();
+    // Of a tree that lacks a node there is none that fits.
+    let root = imprint::root_in(&trees, &head).unwrap_or(Hash::EMPTY_ROOT);
+    let row = Imprint::over(&key, &trees).unwrap().write(&key, (&log, &head), root).unwrap();
     trees.apply(&[row]).unwrap();
     trees.flush().unwrap();
 }

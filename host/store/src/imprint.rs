@@ -13,14 +13,19 @@
 //!
 //! The sum is encrypted, so that nobody learns from many of them what single values add to it, and looks for others that
 //! come to the same. With it goes, as associated data, where the store stands: id of the log, epoch, version, number of
-//! entries, and last link. An older imprint therefore fits no newer log, and a log that was written anew fits none.
+//! entries, last link, and the root of the tree over them. An older imprint therefore fits no newer log, and a log that
+//! was written anew fits none. What is read of the log is compared with that root ([`crate::proved`]).
 //!
 //! Decision records have no part in it: their entries name their digests, and they move from engine to files. A whole
 //! store that is put back as it was at an earlier moment, log and all, has its imprint of then: that is seen by those who
-//! have seen more of the log (see [`crate::Seen`]).
+//! have seen more of the log (see [`crate::Seen`]). Groups without entries that came after the last entry can be undone like
+//! that, and nobody has seen more.
+
+mod parts;
 
 use std::sync::Arc;
 
+use attorn_log::{Hash, TreeError, tree};
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
@@ -30,7 +35,11 @@ use crate::key::{KeyKind, KeyPrefix};
 use crate::redo::Write;
 use crate::trees::{Raw, TreeName, Trees, imprint_write};
 
-const FORM: u8 = 1;
+pub(crate) use self::parts::check_parts;
+
+const FORM: u8 = 2;
+/// It did not cover the tree.
+const FORM_WITHOUT_TREE: u8 = 1;
 const NAME_BYTES: usize = 8;
 const SUM_BYTES: usize = 32;
 const HASH_CONTEXT: &str = "attorn imprint value v1";
@@ -120,9 +129,7 @@ impl Imprint {
         before: impl Fn(&[u8]) -> Result<Option<Raw>, StorageError>,
         writes: &[Write],
     ) -> Result<Self, StorageError> {
-        let apart = apart();
-        let of_state = |write: &&Write| write.tree == TreeName::State && !write.key.starts_with(apart.as_bytes());
-        for Write { key: at, value, .. } in writes.iter().filter(of_state) {
+        for Write { key: at, value, .. } in writes.iter().filter(|write| is_of_state(write)) {
             if let Some(before) = before(at)? {
                 self.toggle(key, at, &before);
             }
@@ -137,23 +144,37 @@ impl Imprint {
     fn toggle(&mut self, key: &ImprintKey, at: &[u8], value: &[u8]) {
         let mut hasher = blake3::Hasher::new_keyed(&key.0.hash);
         hasher.update(&(at.len() as u64).to_be_bytes()).update(at).update(value);
-        for (sum, byte) in self.0.iter_mut().zip(hasher.finalize().as_bytes()) {
+        self.add(Self(*hasher.finalize().as_bytes()));
+    }
+
+    /// Bring in what several values come to, or take it out again.
+    fn add(&mut self, other: Self) {
+        for (sum, byte) in self.0.iter_mut().zip(other.0) {
             *sum ^= byte;
         }
     }
 
     /// The write that keeps it.
-    pub(crate) fn write(self, key: &ImprintKey, log: &LogName, head: &Head) -> Result<Write, StorageError> {
+    pub(crate) fn write(
+        self,
+        key: &ImprintKey,
+        (log, head): (&LogName, &Head),
+        root: Hash,
+    ) -> Result<Write, StorageError> {
         let mut sealed = self.0.to_vec();
-        let sealing =
-            key.cipher()?.seal_in_place_append_tag(nonce(head), Aad::from(head::encode(log, head)), &mut sealed);
+        let sealing = key.cipher()?.seal_in_place_append_tag(nonce(head), place(log, head, root), &mut sealed);
         sealing.map_err(|_| StorageError::new(&"the imprint of the state could not be encrypted"))?;
         Ok(imprint_write([&[FORM][..], &key.0.name, &sealed].concat()))
     }
 
     /// The imprint that is kept.
-    fn kept(key: &ImprintKey, trees: &Trees, log: &LogName, head: &Head) -> Result<Self, ImprintError> {
-        let row = trees.imprint()?.ok_or(ImprintError::Missing)?;
+    fn kept(
+        key: &ImprintKey,
+        row: Option<Vec<u8>>,
+        (log, head): (&LogName, &Head),
+        root: Hash,
+    ) -> Result<Self, ImprintError> {
+        let row = row.filter(|row| row.first() != Some(&FORM_WITHOUT_TREE)).ok_or(ImprintError::Missing)?;
         let (name, sealed) = row
             .strip_prefix(&[FORM])
             .and_then(<[u8]>::split_first_chunk::<NAME_BYTES>)
@@ -162,27 +183,48 @@ impl Imprint {
             return Err(ImprintError::OtherKey);
         }
         let mut sealed = sealed.to_vec();
-        let opened = key.cipher()?.open_in_place(nonce(head), Aad::from(head::encode(log, head)), &mut sealed);
+        let opened = key.cipher()?.open_in_place(nonce(head), place(log, head, root), &mut sealed);
         let sum = opened.ok().and_then(|sum| <[u8; SUM_BYTES]>::try_from(&*sum).ok());
         sum.map(Self).ok_or(ImprintError::NotOfHere)
+    }
+
+    /// See whether what was computed is what is kept. It takes the same time wherever they differ.
+    fn check_is(self, found: Self) -> Result<(), ImprintError> {
+        let is_same = blake3::Hash::from_bytes(self.0) == blake3::Hash::from_bytes(found.0);
+        if is_same { Ok(()) } else { Err(ImprintError::Differs) }
     }
 }
 
 /// Compute the imprint over a state, and see whether it is the one that is kept.
 pub(crate) fn check(key: &ImprintKey, trees: &Trees, log: &LogName, head: &Head) -> Result<Imprint, ImprintError> {
-    let kept = Imprint::kept(key, trees, log, head)?;
+    let root = match root_in(trees, head) {
+        Err(TreeError::Source(error)) => return Err(error.into()),
+        root => root.map_err(|_| ImprintError::NotOfHere)?,
+    };
+    let kept = Imprint::kept(key, trees.imprint()?, (log, head), root)?;
     let found = Imprint::over(key, trees)?;
-    // This comparison takes the same time wherever they differ.
-    if blake3::Hash::from_bytes(kept.0) == blake3::Hash::from_bytes(found.0) {
-        Ok(found)
-    } else {
-        Err(ImprintError::Differs)
-    }
+    kept.check_is(found)?;
+    Ok(found)
+}
+
+/// Whether a write has part in it.
+fn is_of_state(write: &Write) -> bool {
+    write.tree == TreeName::State && !write.key.starts_with(apart().as_bytes())
 }
 
 /// The keys that have no part in it.
 fn apart() -> KeyPrefix {
     KeyPrefix::kind(KeyKind::Decision)
+}
+
+/// The root of the log's tree, as the engine has it. All of its nodes are there, whatever is in files.
+pub(crate) fn root_in(trees: &Trees, head: &Head) -> Result<Hash, TreeError<StorageError>> {
+    tree::root(head.size, |id| trees.node(id))
+}
+
+/// Where the store stands.
+fn place(log: &LogName, head: &Head, root: Hash) -> Aad<Vec<u8>> {
+    Aad::from([head::encode(log, head).as_slice(), &root.0].concat())
 }
 
 /// Each version has one group that ends with it. Where a group was lost with the disk, another one has its version, and

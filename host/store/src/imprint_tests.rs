@@ -6,14 +6,18 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
+use crate::backup::BackupError;
+use crate::boot::Boot;
 use crate::commit::Store;
-use crate::error::OpenError;
+use crate::error::{OpenError, PartsError};
 use crate::fixtures::{add, batch, body, copy, counter, decided, decision, id, lazy, meta, new_store, ours, put};
 use crate::integrity::IntegrityError;
 use crate::key::{Key, KeyPurpose};
+use crate::look::LookError;
 use crate::ours::Ours;
 use crate::places::Places;
 use crate::records::KeyMaterialRecord;
+use crate::remade::SaidBy;
 use crate::repair::{RepairError, Repaired};
 use crate::{base, journal};
 
@@ -195,7 +199,10 @@ async fn where_base_copy_and_journal_say_the_same_nothing_is_taken_until_somebod
         };
         assert!(problem.starts_with(&expected) && problem.ends_with("accepted as it was found"), "{problem}");
         let store = Store::open(dir.path(), &ours()).unwrap();
-        assert_eq!(store.remade().unwrap()[0].problem, problem, "the log will say it");
+        // The log will say it, whatever becomes of the file that says what else was made anew.
+        assert!(!dir.path().join("store.remade").exists());
+        let [remade] = <[_; 1]>::try_from(store.remade().unwrap()).unwrap();
+        assert_eq!((remade.problem, remade.said_by), (problem, SaidBy::State));
         let expect = store.verify_integrity().await.unwrap();
         store.commit(put(7, "after")).await.unwrap();
         drop(store);
@@ -216,8 +223,6 @@ async fn where_base_copy_and_journal_alone_are_not_ours_a_repair_begins_new_ones
     forge_parts(dir.path());
     fs::remove_dir_all(dir.path().join("store")).unwrap();
     copy(&whole.path().join("store"), &dir.path().join("store"));
-    // The engine is ours, and serves.
-    drop(Store::open(dir.path(), &ours()).unwrap());
     let scratch = TempDir::new().unwrap();
     let looked = Store::look(dir.path(), &ours(), scratch.path()).unwrap();
     assert!(looked.bad.len() == 1 && looked.bad[0].contains("something in it was changed"), "{:?}", looked.bad);
@@ -230,6 +235,57 @@ async fn where_base_copy_and_journal_alone_are_not_ours_a_repair_begins_new_ones
     assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Rebuilt { .. }));
 }
 
+/// A store that is ours serves beside a base copy and a journal that are not, finds it out, and makes new ones.
+#[tokio::test]
+async fn base_copy_and_journal_that_are_not_ours_are_replaced_by_a_store_that_is() {
+    let (dir, before, row) = store().await;
+    let whole = TempDir::new().unwrap();
+    copy(&dir.path().join("store"), &whole.path().join("store"));
+    Forgery::Change.make(dir.path(), &before, &row);
+    forge_parts(dir.path());
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    copy(&whole.path().join("store"), &dir.path().join("store"));
+    let store = Store::open(dir.path(), &ours()).unwrap();
+    let backup = TempDir::new().unwrap();
+    let backed_up = |n: u32| Store::back_up(dir.path(), &backup.path().join(n.to_string()));
+    let mut n = 0;
+    while backed_up(n).is_err() {
+        n += 1;
+        assert!(n < 1_000, "it stays as it is");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    store.commit(put(8, "after")).await.unwrap();
+    backed_up(n + 1).unwrap();
+    drop(store);
+    assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(_)));
+}
+
+/// Somebody writes to the engine while the store is open: no copy of that takes the place of one that is ours.
+#[tokio::test]
+async fn a_base_copy_of_what_somebody_else_wrote_meanwhile_is_not_kept() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::create_with(dir.path(), ours(), crate::fixtures::hurried(crate::steps::EveryStep)).unwrap();
+    for n in 0..20 {
+        store.commit(put(n, "value")).await.unwrap();
+    }
+    let forged = Write { tree: TreeName::State, key: meta(3).as_bytes().to_vec(), value: None };
+    store.shared.trees.apply(&[forged]).unwrap();
+    for n in 0..400 {
+        store.commit(put(n % 7 + 10, &"x".repeat(200))).await.unwrap();
+    }
+    while !store.has_bad_parts() {
+        store.commit(put(11, &"x".repeat(200))).await.unwrap();
+    }
+    drop(store);
+    let places = Places::of(dir.path());
+    let last = base::all(&places.base).unwrap().pop().unwrap();
+    check_parts(&ours().key, (&last, &places.journal), &|| true).unwrap();
+    assert!(matches!(refused(Store::open(dir.path(), &ours())), ImprintError::Differs));
+    assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Rebuilt { .. }));
+    let store = Store::open(dir.path(), &ours()).unwrap();
+    assert_eq!(store.get(&meta(3)).await.unwrap().unwrap().value, b"value", "nothing was lost");
+}
+
 #[tokio::test]
 async fn a_backup_of_a_forged_state_is_not_unpacked() {
     let (dir, before, row) = store().await;
@@ -237,9 +293,38 @@ async fn a_backup_of_a_forged_state_is_not_unpacked() {
     forge_parts(dir.path());
     let to = TempDir::new().unwrap();
     let backup = to.path().join("backup");
-    Store::back_up(dir.path(), &backup).unwrap();
+    // Whoever has the key makes none, and whoever has not, none that is taken.
+    match Store::back_up(dir.path(), &to.path().join("refused")).unwrap_err() {
+        BackupError::Parts(PartsError::Imprint(ImprintError::Differs)) => {}
+        error => panic!("{error:?}"),
+    }
+    assert!(Store::check_is_backup(&to.path().join("refused")).is_err());
+    Store::back_up_served(dir.path(), &backup, (None, |_| false)).unwrap();
     let error = Store::unpack(&backup, &to.path().join("data"), &ours()).map(drop).unwrap_err();
     assert!(error.to_string().contains("something in it was changed"), "{error}");
+}
+
+/// Nobody looks at an engine that was in use when the machine stopped: what is wrong with what it would be made anew of is
+/// what is wrong.
+#[tokio::test]
+async fn what_a_cut_off_store_would_be_made_anew_of_is_looked_at() {
+    let (dir, before, row) = store().await;
+    let look = || {
+        let scratch = TempDir::new().unwrap();
+        let error = Store::look(dir.path(), &ours(), scratch.path()).map(drop).unwrap_err();
+        let LookError::Open(error) = error else { panic!("{error:?}") };
+        error
+    };
+    let cut_off = || Boot::named("another").say_open(&Places::of(dir.path())).unwrap();
+    cut_off();
+    assert!(matches!(look(), OpenError::CutOff { .. }));
+    Forgery::Change.make(dir.path(), &before, &row);
+    assert!(matches!(look(), OpenError::CutOff { .. }), "what is in the engine is not what counts");
+    forge_parts(dir.path());
+    assert!(matches!(look(), OpenError::Imprint(ImprintError::Differs)));
+    fs::remove_dir_all(dir.path().join("base")).unwrap();
+    fs::create_dir(dir.path().join("base")).unwrap();
+    assert!(matches!(look(), OpenError::NotRemade { .. }));
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@ mod integrity;
 mod journal;
 mod key;
 mod last_words;
+mod links;
 mod look;
 mod lost;
 mod named;
@@ -57,6 +58,7 @@ mod ours;
 mod parts;
 mod places;
 mod progress;
+mod proved;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod raw;
@@ -101,7 +103,7 @@ pub use open::FIRST_EPOCH;
 pub use ours::Ours;
 pub use read::{LogHead, PAGE_BYTES_MAX, PAGE_ITEMS_MAX, Page, StoredEntry, Versioned};
 pub use recorded::{GrantStanding, Recorded, StoredGrant};
-pub use remade::{Part, Remade};
+pub use remade::{Part, Remade, SaidBy};
 pub use repair::{FilesOf, RepairError, Repaired, Seen, free_name};
 pub use steps::Step;
 pub use writer_cpu::WriterCpu;

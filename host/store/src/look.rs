@@ -21,11 +21,12 @@ use crate::error::OpenError;
 use crate::far;
 use crate::files::{make_dir, open_regular};
 use crate::imprint::ForeignState;
+use crate::integrity::IntegrityError;
 use crate::open::{open_whole, start};
 use crate::ours::Ours;
 use crate::parts;
 use crate::places::{FORMAT_WITHOUT_JOURNAL, Places, exists};
-use crate::repair::{causes, could_be_made};
+use crate::repair::{RepairError, causes, could_be_made, not_remade};
 use crate::setup::{Setup, Threads};
 
 /// How many bytes a file system keeps free beside what is copied to it.
@@ -75,9 +76,16 @@ impl Store {
     pub fn look(dir: &Path, ours: &Ours, scratch: &Path) -> Result<Looked, LookError> {
         let (places, boot) = (Places::of(dir), Boot::of_machine());
         let format = places.format()?;
+        places.check_links()?;
         let lock = places.lock_to_look()?;
         if let Some(by) = places.cut_off(&boot, format)? {
-            return Err(OpenError::CutOff { dir: places.dir, by }.into());
+            // Nobody looks at the engine, so what it would be made anew of is all that tells whether something is wrong.
+            return Err(match could_be_made(&places, ours, &scratch.join("made-anew")) {
+                Ok(()) => OpenError::CutOff { dir: places.dir, by },
+                Err(RepairError::Integrity(IntegrityError::Imprint(error))) => error.into(),
+                Err(error) => not_remade(&places, by, error),
+            }
+            .into());
         }
         let (mut bad, mut notes) = (Vec::new(), Vec::new());
         if format > FORMAT_WITHOUT_JOURNAL {

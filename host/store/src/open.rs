@@ -100,7 +100,8 @@ impl Store {
         let trees = Trees::open(&places.engine).map_err(OpenError::Storage)?;
         let (log, head) = fill(&places, &trees)?;
         let imprint = Imprint::over(key, &trees).map_err(OpenError::Storage)?;
-        let row = imprint.write(key, &log, &head).map_err(OpenError::Storage)?;
+        let root = imprint::root_in(&trees, &head).map_err(|error| OpenError::Inconsistent(error.to_string()))?;
+        let row = imprint.write(key, (&log, &head), root).map_err(OpenError::Storage)?;
         trees.apply(&[head_write(&log, &head), row]).map_err(OpenError::Storage)?;
         let (journal, store) = begin_journal(&places, &trees, &head, setup.pace)?;
         // From here on there is a store.
@@ -155,6 +156,7 @@ impl Store {
 fn locked(dir: &Path) -> Result<(Places, u32, Lock), OpenError> {
     let places = Places::of(dir);
     let format = places.format()?;
+    places.check_links()?;
     let lock = places.lock()?;
     Ok((places, format, lock))
 }
@@ -299,14 +301,14 @@ pub(crate) fn start(
     let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
     let applied = Applied { version: head.version, ..Applied::default() };
     let endings = watch::Sender::new(0);
-    let (applied, cpu) = (RwLock::new(applied), Meter::default());
+    let (applied, edge, cpu) = (RwLock::new(applied), RwLock::new(tree.clone()), Meter::default());
     let filing = Filing { next: trees.filed()?, synced: None, left: None, retry_at: None };
     let records = RecordFiles::of(&places.dir);
     let filed = AtomicU64::new(filing.next);
     let bad_parts = AtomicBool::new(false);
     let key = key.clone();
     let shared =
-        Arc::new(Shared { trees, key, bundled, records, log, applied, horizon, endings, cpu, filed, bad_parts });
+        Arc::new(Shared { trees, key, bundled, records, log, applied, horizon, edge, endings, cpu, filed, bad_parts });
     let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
     let copier = Copier {
         shared: Arc::clone(&shared),

@@ -15,6 +15,7 @@ use attorn_log::Epoch;
 use crate::base::{self, Base, BaseError};
 use crate::error::PartsError;
 use crate::frame::StoreId;
+use crate::imprint::{self, ImprintKey};
 use crate::journal::{self, End, JournalError};
 use crate::open::FIRST_EPOCH;
 use crate::places::Places;
@@ -23,19 +24,33 @@ use crate::trees::epoch_in;
 /// How often a journal is read again whose end was being written meanwhile.
 const READS_MAX: u32 = 10;
 
-/// Read the newest base copy that can be read, and the journal after it, as a backup would; none if `goes_on` said no
-/// before the end.
-pub(crate) fn look(places: &Places, goes_on: &dyn Fn() -> bool) -> Option<Result<(), PartsError>> {
-    let found = read(places, goes_on);
+/// Read the newest base copy that can be read, and the journal after it, as a backup would, and see whether they are ours;
+/// none if `goes_on` said no before the end.
+pub(crate) fn look(places: &Places, key: &ImprintKey, goes_on: &dyn Fn() -> bool) -> Option<Result<(), PartsError>> {
+    let read = || {
+        let bases = base::all(&places.base).map_err(|source| BaseError::Io { path: places.base.clone(), source })?;
+        let (base, _, store) = newest_readable(&places.base, bases, goes_on)?;
+        read_journal(&places.journal, (&base, store), goes_on)?;
+        compare(key, (&base, &places.journal), goes_on)
+    };
+    let found = read();
     // What was not read to its end for this tells nothing.
     goes_on().then_some(found)
 }
 
-fn read(places: &Places, goes_on: &dyn Fn() -> bool) -> Result<(), PartsError> {
-    let bases = base::all(&places.base).map_err(|source| BaseError::Io { path: places.base.clone(), source })?;
-    let (base, _, store) = newest_readable(&places.base, bases, goes_on)?;
-    read_journal(&places.journal, (&base, store), goes_on)?;
-    Ok(())
+/// See whether what base copy and journal come to is ours.
+pub(crate) fn compare(
+    key: &ImprintKey,
+    (base, journal): (&Base, &Path),
+    goes_on: &dyn Fn() -> bool,
+) -> Result<(), PartsError> {
+    let mut reads = 1;
+    loop {
+        match imprint::check_parts(key, (base, journal), goes_on) {
+            Err(PartsError::Journal(JournalError::Damaged { .. })) if reads < READS_MAX => reads += 1,
+            compared => return compared,
+        }
+    }
 }
 
 /// The newest of these base copies that can be read, the epoch of the log in it, and whose it is.
@@ -49,7 +64,7 @@ pub(crate) fn newest_readable(
         let mut epoch = FIRST_EPOCH;
         let read = base::read(&base, |writes| {
             epoch = writes.iter().find_map(epoch_in).unwrap_or(epoch);
-            if goes_on() { Ok(()) } else { Err(BaseError::Io { path: base.path.clone(), source: given_up() }) }
+            if goes_on() { Ok(()) } else { Err(base.given_up()) }
         });
         match read {
             Ok(store) => return Ok((base, epoch, store)),
@@ -65,7 +80,7 @@ pub(crate) fn read_journal(
     (base, store): (&Base, StoreId),
     goes_on: &dyn Fn() -> bool,
 ) -> Result<End, JournalError> {
-    let each = |_| if goes_on() { Ok(()) } else { Err(JournalError::Io { path: dir.to_owned(), source: given_up() }) };
+    let each = |_| if goes_on() { Ok(()) } else { Err(JournalError::given_up(dir)) };
     let mut reads = 1;
     loop {
         match journal::replay(dir, Some(store), base.version, each) {
@@ -77,6 +92,20 @@ pub(crate) fn read_journal(
 
 fn given_up() -> io::Error {
     ErrorKind::Interrupted.into()
+}
+
+impl Base {
+    /// It was not read to its end.
+    pub(crate) fn given_up(&self) -> BaseError {
+        BaseError::Io { path: self.path.clone(), source: given_up() }
+    }
+}
+
+impl JournalError {
+    /// The journal was not read to its end.
+    pub(crate) fn given_up(dir: &Path) -> Self {
+        Self::Io { path: dir.to_owned(), source: given_up() }
+    }
 }
 
 #[cfg(test)]

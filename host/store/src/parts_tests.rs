@@ -147,9 +147,9 @@ fn is_kept(found: &fs::DirEntry) -> bool {
 async fn who_is_told_to_stop_says_nothing() {
     let dir = with_a_long_journal().await;
     let places = Places::of(dir.path());
-    assert!(look(&places, &|| true).unwrap().is_ok());
-    assert!(look(&places, &|| false).is_none());
+    assert!(look(&places, &ours().key, &|| true).unwrap().is_ok());
+    assert!(look(&places, &ours().key, &|| false).is_none());
     flip(&segments(dir.path())[0]);
-    assert!(look(&places, &|| true).unwrap().is_err());
-    assert!(look(&places, &|| false).is_none());
+    assert!(look(&places, &ours().key, &|| true).unwrap().is_err());
+    assert!(look(&places, &ours().key, &|| false).is_none());
 }

@@ -24,6 +24,7 @@ use std::time::Instant;
 use crate::boot::{Boot, CutOffBy, LastUse};
 use crate::error::OpenError;
 use crate::files::{create_beside, open_lock, open_lock_to_look, open_regular, read_regular_text, sync_dir};
+use crate::links;
 use crate::trees::{LOCK_PAUSE, LOCK_WAIT};
 
 /// The newest format of a whole store that this program knows.
@@ -75,6 +76,14 @@ impl Places {
             base: dir.join("base"),
             blobs: dir.join("blobs"),
             log: dir.join("log"),
+        }
+    }
+
+    /// See that no directory of it is a link.
+    pub(crate) fn check_links(&self) -> Result<(), OpenError> {
+        match links::first_in(&self.dir).map_err(at(&self.dir))? {
+            Some(path) => Err(OpenError::Linked { path }),
+            None => Ok(()),
         }
     }
 

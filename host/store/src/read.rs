@@ -15,6 +15,7 @@ use crate::error::{ReadError, StorageError};
 use crate::filed::{Filed, FiledError};
 use crate::head::EarlierEpoch;
 use crate::key::{Key, KeyPrefix};
+use crate::proved::Proved;
 use crate::recorded::StoredGrant;
 use crate::records::{GrantRecord, LostRecordsRecord, Record, RecordError, RecordProblem};
 use crate::trees::Stored;
@@ -266,7 +267,14 @@ impl Store {
         if index >= self.shared.horizon.head()?.size {
             return Ok(None);
         }
-        Ok(self.shared.bundled.entry(&self.shared.trees, index)?)
+        self.proved_entry(&mut Proved::default(), index)
+    }
+
+    /// An entry that the log is long enough for, if it is what the tree has there.
+    pub(crate) fn proved_entry(&self, proved: &mut Proved, index: u64) -> Result<Option<Vec<u8>>, ReadError> {
+        let Some(bytes) = self.shared.bundled.entry(&self.shared.trees, index)? else { return Ok(None) };
+        proved.entry(&self.shared, index, &bytes)?;
+        Ok(Some(bytes))
     }
 
     /// At most `limit` entries from an index on; fewer when the log ends or they have many bytes.
@@ -277,12 +285,13 @@ impl Store {
     pub fn entries(&self, from: u64, limit: usize) -> Result<Vec<StoredEntry>, ReadError> {
         let size = self.shared.horizon.head()?.size;
         let (mut entries, mut bytes_sum) = (Vec::new(), 0);
-        let mut stored = InOrder::of(&self.shared.trees, &self.shared.bundled);
+        let (mut stored, mut proved) = (InOrder::of(&self.shared.trees, &self.shared.bundled), Proved::default());
         for index in (from..size).take(limit.min(PAGE_ITEMS_MAX)) {
             let Some(bytes) = stored.entry(index)? else {
                 let missing = StorageError::new(&format_args!("entry {index} of {size} is missing"));
                 return Err(ReadError::Storage(missing));
             };
+            proved.entry(&self.shared, index, &bytes)?;
             bytes_sum += bytes.len();
             entries.push(StoredEntry { index, bytes });
             if bytes_sum > PAGE_BYTES_MAX {
@@ -303,7 +312,9 @@ impl Store {
         if bundle >= size / BUNDLE_ENTRIES {
             return Ok(None);
         }
-        Ok(self.shared.bundled.whole(&self.shared.trees, bundle)?.map(|whole| whole.bytes))
+        let Some(whole) = self.shared.bundled.whole(&self.shared.trees, bundle)? else { return Ok(None) };
+        Proved::default().bundle(&self.shared, bundle, whole.root())?;
+        Ok(Some(whole.bytes))
     }
 
     /// The entries that were given away to files which are not there any more, in ranges. It looks at each bundle.
@@ -344,7 +355,11 @@ impl Store {
     ///
     /// As [`Self::get`]; [`ReadError::BeyondEnd`] if the log is not that long.
     pub fn root(&self, size: u64) -> Result<Hash, ReadError> {
-        self.of_tree(size, |node| tree::root(size, node))
+        let found = self.shared.horizon.head()?.size;
+        if size > found {
+            return Err(ReadError::BeyondEnd { asked: size, size: found });
+        }
+        Proved::default().root(&self.shared, size)
     }
 
     /// The proof that an entry is in the tree over the first `size` entries.

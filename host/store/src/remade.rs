@@ -7,6 +7,9 @@
 //! Whoever opens the store writes it to the log: what an entry says is not known here. The file is written before
 //! anything takes the place of anything else, so that nothing is made anew of which nobody hears. Nothing vouches for
 //! it: whoever may write the directory may write it. So it is bounded, and whoever tells of it says where it is from.
+//!
+//! That a state was accepted which somebody else may have written must reach the log whatever becomes of files. So it
+//! stands in the state itself, under the imprint that the state gets by it, and goes in the batch by which the log says it.
 
 use std::fs;
 use std::io::{ErrorKind, Read as _};
@@ -15,13 +18,18 @@ use std::path::Path;
 use attorn_core::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::batch::Batch;
 use crate::boot::replace;
 use crate::commit::Store;
 use crate::error::{OpenError, ReadError, StorageError};
 use crate::files::{open_regular, sync_dir};
+use crate::head::Head;
 use crate::integrity::Integrity;
+use crate::key::Key;
 use crate::places::{Places, at};
 use crate::records::json;
+use crate::redo::Write;
+use crate::trees::{Stored, TreeName, Trees};
 
 /// More are never kept. The oldest go first.
 const KEPT: usize = 16;
@@ -58,6 +66,17 @@ pub struct Remade {
     pub entries: u64,
     /// Over all that the engine held then.
     pub digest: Digest,
+    /// Where it stands.
+    pub said_by: SaidBy,
+}
+
+/// Where it stands that something was made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaidBy {
+    /// In a file, for which nothing vouches.
+    File,
+    /// In the state, for which the imprint does.
+    State,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -74,24 +93,38 @@ struct RemadeWire {
 impl Remade {
     pub(crate) fn new(part: Part, by_hand: bool, problem: &str, integrity: &Integrity) -> Self {
         let Integrity { version, entries, digest, .. } = *integrity;
-        Self { part, by_hand, problem: bounded(problem), version, entries, digest }
+        Self { part, by_hand, problem: bounded(problem), version, entries, digest, said_by: SaidBy::File }
     }
 }
 
 impl Store {
-    /// What was made anew and is not in the log yet, the oldest first.
+    /// What was made anew and is not in the log yet: what stands in the state, and then what stands in the file, the oldest
+    /// first.
     pub fn remade(&self) -> Result<Vec<Remade>, OpenError> {
-        read(&self.places)
+        let mut all = accepted(&self.shared.trees)?;
+        all.extend(read(&self.places)?);
+        Ok(all)
     }
 
-    /// Whether this tells of more than the store holds: then it was written by somebody else, or is of another epoch.
+    /// Let the batch by which the log says all that was made anew take it out of the state. What stands in the file is
+    /// removed when that has happened: see [`Self::remade_is_said`].
+    pub fn say_remade(&self, batch: &mut Batch) -> Result<(), OpenError> {
+        let key = Key::accepted_states();
+        if self.shared.trees.raw(&key)?.is_some() {
+            batch.delete.push(key);
+        }
+        Ok(())
+    }
+
+    /// Whether a file tells of more than the store holds: then somebody else wrote it, or it is of another epoch.
     ///
     /// # Errors
     ///
     /// As [`Self::log_head`].
     pub fn is_beyond(&self, remade: &Remade) -> Result<bool, ReadError> {
         let size = self.log_head()?.size;
-        Ok(remade.version > self.shared.applied().version || remade.entries > size)
+        let is_more = remade.version > self.shared.applied().version || remade.entries > size;
+        Ok(remade.said_by == SaidBy::File && is_more)
     }
 
     /// Keep for the log that files with checkpoints are about to be replaced, because somebody asked for it.
@@ -103,7 +136,7 @@ impl Store {
         note(&self.places, Remade::new(Part::Published, true, problem, integrity))
     }
 
-    /// All of it is in the log.
+    /// All of it is in the log: the file goes.
     pub fn remade_is_said(&self) -> Result<(), OpenError> {
         let path = &self.places.remade;
         match fs::remove_file(path) {
@@ -117,13 +150,39 @@ impl Store {
 pub(crate) fn note(places: &Places, remade: Remade) -> Result<(), OpenError> {
     let mut all = read(places)?;
     all.push(remade);
+    replace(&places.remade, &places.dir, &text(all)).map_err(at(&places.remade))
+}
+
+/// The write that says in the state, at this head, that it was accepted; with what was accepted before and is not in the
+/// log yet.
+pub(crate) fn accepted_write(trees: &Trees, head: &Head, remade: Remade) -> Result<Write, OpenError> {
+    // Of a state that somebody else wrote it may be anything: that keeps nobody from accepting it.
+    let mut all = accepted(trees).unwrap_or_default();
+    all.push(remade);
+    let stored = Stored { version: head.version, entries: head.size..head.size, value: text(all) };
+    let key = Key::accepted_states().as_bytes().to_vec();
+    Ok(Write { tree: TreeName::State, key, value: Some(stored.to_bytes()) })
+}
+
+/// What stands in the state.
+fn accepted(trees: &Trees) -> Result<Vec<Remade>, OpenError> {
+    let key = Key::accepted_states();
+    let invalid = || OpenError::Inconsistent(format!("the value of `{key}` is not what is written there"));
+    let Some(bytes) = trees.raw(&key)? else { return Ok(Vec::new()) };
+    let value = Stored::parse(&key, &bytes).map_err(|_| invalid())?.value;
+    let text = String::from_utf8(value).map_err(|_| invalid())?;
+    let parsed = text.lines().map(|line| Some(Remade { said_by: SaidBy::State, ..parse(line)? }));
+    parsed.collect::<Option<Vec<_>>>().ok_or_else(invalid)
+}
+
+fn text(all: Vec<Remade>) -> Vec<u8> {
     let skipped = all.len().saturating_sub(KEPT);
     let mut text = Vec::new();
-    for Remade { part, by_hand, problem, version, entries, digest } in all.into_iter().skip(skipped) {
+    for Remade { part, by_hand, problem, version, entries, digest, said_by: _ } in all.into_iter().skip(skipped) {
         text.extend(json(&RemadeWire { part, by_hand, problem, version, entries, digest: digest.to_string() }));
         text.push(b'\n');
     }
-    replace(&places.remade, &places.dir, &text).map_err(at(&places.remade))
+    text
 }
 
 fn read(places: &Places) -> Result<Vec<Remade>, OpenError> {
@@ -146,7 +205,8 @@ fn read(places: &Places) -> Result<Vec<Remade>, OpenError> {
 
 fn parse(line: &str) -> Option<Remade> {
     let RemadeWire { part, by_hand, problem, version, entries, digest } = serde_json::from_str(line).ok()?;
-    Some(Remade { part, by_hand, problem: bounded(&problem), version, entries, digest: digest.parse().ok()? })
+    let (problem, digest, said_by) = (bounded(&problem), digest.parse().ok()?, SaidBy::File);
+    Some(Remade { part, by_hand, problem, version, entries, digest, said_by })
 }
 
 /// What is too long for an entry of the log is cut off.

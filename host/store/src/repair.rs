@@ -16,8 +16,9 @@
 //! server has to know of before it goes on: then it is refused, and [`Store::repair`] is what they ask for. The same goes
 //! for a journal or base copies that are not whole, and for a log that is shorter than somebody has seen it.
 
-// Long because: what is mended, in which order, and what is said of it is one story.
-
+mod aside;
+mod bad_files;
+mod new_journal;
 mod rebuild;
 
 use std::fs;
@@ -25,29 +26,27 @@ use std::path::{Path, PathBuf};
 
 use attorn_log::Epoch;
 
+pub use self::aside::free_name;
+pub use self::bad_files::FilesOf;
+pub(crate) use self::bad_files::nowhere;
+
+use self::aside::move_aside;
 use crate::base::{self, BaseError};
 use crate::boot::{Boot, CutOffBy};
 use crate::caught::caught;
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError, StorageError};
-use crate::filed::BadRecords;
-use crate::files::{make_dir, sync_dir};
+use crate::files::sync_dir;
 use crate::follower::Pace;
-use crate::held;
-use crate::imprint::{ForeignState, Imprint, ImprintError};
+use crate::imprint::{ForeignState, ImprintError};
 use crate::integrity::{Integrity, IntegrityError, Walked, verify_in};
-use crate::journal::{self, Journal, JournalError};
-use crate::key::{KeyPrefix, KeyPurpose};
-use crate::open::{head_of, open_whole, said};
+use crate::journal::JournalError;
+use crate::open::{open_whole, said};
 use crate::ours::Ours;
 use crate::parts;
 use crate::places::{FORMAT, FORMAT_WITH_IMPRINT, Places, at, exists, sync_files};
-use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
-use crate::records::{KeyMaterialRecord, Record as _};
-use crate::redo::Redo;
-use crate::refiled::{self, Refiled};
+use crate::records::KeyMaterialRecord;
 use crate::remade::{self, Part, Remade};
-use crate::trees::Trees;
 
 /// What a repair found and did.
 #[derive(Debug)]
@@ -102,17 +101,6 @@ pub enum Repaired {
         /// Which files with entries are not what the log's tree says, and why.
         bad_files: Vec<String>,
     },
-}
-
-/// What is in files that a repair wrote anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FilesOf {
-    /// Entries of the log.
-    Entries,
-    /// Decision records.
-    Records,
-    /// Some have entries, and some have records.
-    Both,
 }
 
 /// Why the engine's files could not be made anew.
@@ -228,6 +216,7 @@ impl Store {
             }
             format => (format?, None),
         };
+        places.check_links()?;
         let _lock = places.lock()?;
         Repair { foreign, opens, unnamed, ..Repair::of(&places, ours, &boot) }.by_hand(format)
     }
@@ -268,7 +257,7 @@ impl Repair<'_> {
             Err(RepairError::Open(OpenError::Journal(
                 error @ (JournalError::Damaged { .. } | JournalError::Hole { .. }),
             ))) => {
-                let replace = || self.replace_journal(&causes(&error), ForeignState::Refused);
+                let replace = || self.replace_journal(&causes(&error), None);
                 caught(replace).unwrap_or_else(|_| Err(error.into()))
             }
             Err(RepairError::Open(OpenError::Journal(error))) => Err(error.into()),
@@ -339,16 +328,17 @@ impl Repair<'_> {
     /// Where the engine is whole, and base copy and journal are not, there is no backup and nothing that it could be made
     /// anew of. It has all that they had.
     fn of_bad_parts(&self, found: Repaired) -> Result<Repaired, RepairError> {
-        let looked = parts::look(self.places, &|| true).unwrap_or(Ok(())).map_err(RepairError::from);
+        let looked = parts::look(self.places, &self.ours.key, &|| true).unwrap_or(Ok(())).map_err(RepairError::from);
         // Their checks fit whatever somebody wrote: only what they come to tells whether it is ours.
-        let Err(error) = looked.and_then(|()| self.try_build()) else { return Ok(found) };
+        let build = || could_be_made(self.places, self.ours, &self.places.dir.join("store.new"));
+        let Err(error) = looked.and_then(|()| build()) else { return Ok(found) };
         let (mended, still_bad) = match found {
             Repaired::Files { problem, bad_files, .. } => (Some(problem), bad_files),
             Repaired::BadFiles { bad_files, .. } => (None, bad_files),
             _ => (None, Vec::new()),
         };
         let problem = mended.into_iter().chain([causes(&error)]).collect::<Vec<_>>().join("; ");
-        let replace = || self.replace_journal(&problem, ForeignState::Refused);
+        let replace = || self.replace_journal(&problem, None);
         let replaced = caught(replace).unwrap_or(Err(error))?;
         Ok(match replaced {
             Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, .. } => {
@@ -356,17 +346,6 @@ impl Repair<'_> {
             }
             other => other,
         })
-    }
-
-    fn refile(&self, bad: &[BadRecords], trees: Option<&Trees>) -> Result<Refiled, RepairError> {
-        if bad.is_empty() {
-            return Ok(Refiled::default());
-        }
-        let refile = || match trees {
-            Some(trees) => refiled::bring_back(self.places, trees, bad),
-            None => refiled::bring_back(self.places, &Trees::open(&self.places.engine)?, bad),
-        };
-        caught(refile).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
     }
 
     /// Make the engine's files anew because the machine stopped or the store failed while they were in use. There must be
@@ -410,11 +389,6 @@ impl Repair<'_> {
         Ok(Built { dir, base, walked })
     }
 
-    /// See whether the engine's files could be made anew, and be ours.
-    fn try_build(&self) -> Result<(), RepairError> {
-        could_be_made(self.places, self.ours, &self.places.dir.join("store.new"))
-    }
-
     fn put_in_place(&self, problem: &str, by_hand: bool, built: Built) -> Result<Repaired, RepairError> {
         let Self { places, after, .. } = self;
         let Built { dir: new, base, walked } = built;
@@ -434,101 +408,6 @@ impl Repair<'_> {
             (problem, bad_files) = (mended.and(&problem), mended.still_bad);
         }
         Ok(Repaired::Rebuilt { problem, base, integrity, aside, bad_files })
-    }
-
-    /// Begin the journal anew with what the engine holds, if nothing is wrong after that.
-    fn replace_journal(&self, problem: &str, foreign: ForeignState) -> Result<Repaired, RepairError> {
-        let Self { places, ours, after, .. } = self;
-        let trees = Trees::open(&places.engine)?;
-        let (_, head) = head_of(&trees)?;
-        let refused = || OpenError::Inconsistent("it has no id".to_owned());
-        let store = trees.store_id()?.ok_or_else(refused)?;
-        let end = journal::replay_rest(&places.journal, store, head.version, |redo: Redo| {
-            trees.take_over(&redo.writes).map_err(RepairError::from)
-        })?;
-        if end.version < head.version {
-            let (end, version) = (end.version, head.version);
-            return Err(JournalError::Behind { dir: places.journal.clone(), end, version }.into());
-        }
-        trees.flush()?;
-        sync_files(&places.engine)?;
-        let (name, head) = head_of(&trees)?;
-        if foreign == ForeignState::Accepted {
-            if !log_key_in(&trees)?.is_none_or(|key| (self.opens)(&key)) {
-                return Err(IntegrityError::Imprint(ImprintError::OtherKey).into());
-            }
-            trees.apply(&[Imprint::over(&ours.key, &trees)?.write(&ours.key, &name, &head)?])?;
-            trees.flush()?;
-            sync_files(&places.engine)?;
-        }
-        let walked = verify_in(places, &trees, (&name, (&ours.key, ForeignState::Refused)), end.version)?;
-        let integrity = walked.integrity;
-        // Before anything is moved: the journal may be all that has what a bad file should have.
-        let mended = self.of_bad_files(&walked, Some(&trees));
-        let (problem, bad_files) = (mended.and(problem), mended.still_bad);
-        if !exists(&places.base)? {
-            make_dir(&places.base).map_err(at(&places.base))?;
-        }
-        // With this the new journal is enough, and the old one still has all that it had.
-        base::write(&places.base, store, end.version, &trees)?;
-        after(Stage::BaseMade)?;
-        let new = &places.new_journal;
-        if exists(new)? {
-            fs::remove_dir_all(new).map_err(at(new))?;
-        }
-        make_dir(new).map_err(at(new))?;
-        Journal::create(new, store, end.version, Pace::USUAL.segments).map_err(at(new))?;
-        after(Stage::JournalMade)?;
-        remade::note(places, Remade::new(Part::Journal, true, &problem, &integrity))?;
-        after(Stage::JournalNoted)?;
-        let aside = move_aside(&places.journal).map_err(at(&places.journal))?;
-        let aside = aside.ok_or_else(|| JournalError::Missing { dir: places.journal.clone(), due: head.version })?;
-        sync_dir(&places.dir).map_err(at(&places.dir))?;
-        after(Stage::JournalAside)?;
-        places.finish_replacing_journal()?;
-        after(Stage::JournalInPlace)?;
-        let bases_aside = bases_aside(places, end.version).map_err(at(&places.base))?;
-        after(Stage::BasesAside)?;
-        Ok(Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files })
-    }
-}
-
-/// What is said of a file that a repair has looked for in vain: that one helps is not said once more.
-pub(crate) fn nowhere(what: &str) -> String {
-    format!(
-        "{what}; neither base copy nor journal has what is missing, as far as they can be read: put this file back from a \
-         backup or a copy, where it has the same name"
-    )
-}
-
-/// What came of files with entries or with records that were bad.
-#[derive(Default)]
-struct Mended {
-    /// What was wrong with each file with entries that was written anew.
-    entries: Vec<String>,
-    /// And with each with records.
-    records: Vec<String>,
-    /// What is wrong with each that is still bad, and what to do.
-    still_bad: Vec<String>,
-}
-
-impl Mended {
-    /// What was mended beside this.
-    fn and(&self, problem: &str) -> String {
-        let mended = self.entries.iter().chain(&self.records).map(String::as_str);
-        std::iter::once(problem).chain(mended).collect::<Vec<_>>().join("; ")
-    }
-
-    fn found(self, integrity: Integrity) -> Repaired {
-        let Self { mut entries, records, still_bad: bad_files } = self;
-        let of = match (entries.is_empty(), records.is_empty()) {
-            (true, true) => return Repaired::BadFiles { integrity, bad_files },
-            (false, true) => FilesOf::Entries,
-            (true, false) => FilesOf::Records,
-            (false, false) => FilesOf::Both,
-        };
-        entries.extend(records);
-        Repaired::Files { of, problem: entries.join("; "), integrity, bad_files }
     }
 }
 
@@ -555,15 +434,6 @@ fn has_base(places: &Places) -> bool {
     base::all(&places.base).is_ok_and(|bases| !bases.is_empty())
 }
 
-/// The newest key that signs the log, wrapped.
-fn log_key_in(trees: &Trees) -> Result<Option<KeyMaterialRecord>, RepairError> {
-    let prefix = KeyPrefix::key_material(KeyPurpose::Log);
-    let page = trees.scan(&prefix, None, PAGE_ITEMS_MAX, PAGE_BYTES_MAX).map_err(IntegrityError::from)?;
-    // Versions sort as numbers do.
-    let newest = page.items.last().map(|(key, stored)| KeyMaterialRecord::decode(key, &stored.value));
-    Ok(newest.transpose().map_err(IntegrityError::Value)?)
-}
-
 /// See whether what base copy and journal come to is whole and ours, by making it in a directory, which is removed.
 pub(crate) fn could_be_made(places: &Places, ours: &Ours, new: &Path) -> Result<(), RepairError> {
     let made = rebuild::rebuild(places, ours, new, None);
@@ -578,49 +448,6 @@ fn examine(places: &Places, whose: (&Ours, ForeignState), format: u32) -> Result
     let whose = (&opened.log, (&whose.0.key, whose.1));
     let walk = || Ok(verify_in(places, &opened.trees, whose, opened.head.version)?);
     caught(walk).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
-}
-
-/// Move all base copies that lead to an older journal to where that is.
-fn bases_aside(places: &Places, version: u64) -> std::io::Result<Option<PathBuf>> {
-    let mut older = base::all(&places.base)?;
-    older.retain(|base| base.version < version);
-    if older.is_empty() {
-        return Ok(None);
-    }
-    let aside = free_name(&places.base)?;
-    make_dir(&aside)?;
-    for base in older {
-        fs::rename(&base.path, aside.join(base.path.file_name().unwrap_or_default()))?;
-    }
-    sync_dir(&aside)?;
-    sync_dir(&places.base)?;
-    Ok(Some(aside))
-}
-
-/// Give a directory another name. Nothing in it is ever deleted.
-fn move_aside(dir: &Path) -> std::io::Result<Option<PathBuf>> {
-    if !dir.try_exists()? {
-        return Ok(None);
-    }
-    let aside = free_name(dir)?;
-    fs::rename(dir, &aside)?;
-    Ok(Some(aside))
-}
-
-/// A name for what is broken of a file or directory.
-///
-/// # Errors
-///
-/// When nobody can see what names are taken.
-pub fn free_name(dir: &Path) -> std::io::Result<PathBuf> {
-    let mut number = 1_u32;
-    loop {
-        let aside = dir.with_extension(format!("broken-{number}"));
-        if !aside.try_exists()? {
-            return Ok(aside);
-        }
-        number += 1;
-    }
 }
 
 #[cfg(test)]

@@ -39,14 +39,14 @@ use crate::key::{Key, KeyPrefix};
 use crate::records::{RecordError, RecordProblem};
 use crate::redo::{Redo, Write};
 
-pub(crate) use entries::{NewEntry, Record, entry_in};
+pub(crate) use entries::{NewEntry, Record, entry_in, nodes_in};
 
 const CACHE_BYTES: u64 = 256 << 20;
 const HEADER_BYTES: usize = 18;
-const HEAD_KEY: &[u8] = b"head";
+pub(crate) const HEAD_KEY: &[u8] = b"head";
 const STORE_KEY: &[u8] = b"store";
 const FILED_KEY: &[u8] = b"filed";
-const IMPRINT_KEY: &[u8] = b"imprint";
+pub(crate) const IMPRINT_KEY: &[u8] = b"imprint";
 
 /// A tree. Writes name theirs by it, in the journal and in base copies, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -105,6 +105,8 @@ impl Writer {
             self.imprint = imprint;
             self.head = group.head;
             self.tree = group.tree;
+            // Before anybody is told of it.
+            self.tree.clone_into(&mut shared.edge.write().unwrap_or_else(PoisonError::into_inner));
         }
         // Who has waited so long that the store has failed meanwhile is told that, and not what came of it.
         if !self.teller.durable(self.head) {
@@ -150,7 +152,7 @@ fn imprinted(shared: &Shared, group: &Group<'_>, before: Imprint) -> Result<(Red
     let mut redo = redo_of(log, group);
     // What the batches were checked against is not read again.
     let imprint = before.after(key, |at| group.before(at), &redo.writes)?;
-    redo.writes.push(imprint.write(key, log, &group.head)?);
+    redo.writes.push(imprint.write(key, (log, &group.head), group.tree.root())?);
     Ok((redo, imprint))
 }
 

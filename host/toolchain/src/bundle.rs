@@ -9,6 +9,7 @@ mod files;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use attorn_api::json::canonical;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -205,6 +206,8 @@ fn merge(data: &mut Map<String, Value>, place: &[String], document: Map<String, 
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(path: &str, text: &str) -> Result<T, BundleError> {
+    // For duplicate keys and numbers that two readers would read differently.
+    canonical(text).map_err(|error| refused(path, error.to_string()))?;
     serde_json::from_str(text).map_err(|error| refused(path, error.to_string()))
 }
 

@@ -234,7 +234,11 @@ impl Restore {
 #[cfg(target_os = "linux")]
 fn not_restored(error: &attorn_server::epochs::EpochError) -> Failure {
     let failure = Failure::of(error);
-    let exit = if error.is_usage() { Exit::Usage } else { failure.exit };
+    let exit = match error {
+        error if error.is_usage() => Exit::Usage,
+        error if error.is_forgery() => Exit::VerificationFailed,
+        _ => failure.exit,
+    };
     Failure { exit, help: error.help().map(str::to_owned), ..failure }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use attorn_store::BadBlob;
+use attorn_store::{BadBlob, ImprintError};
 
 use super::kept::KeptError;
 use crate::high_water::HighWaterError;
@@ -72,6 +72,9 @@ pub enum EpochError {
     /// The backup cannot be used.
     #[error("the backup cannot be restored: {0}")]
     Backup(String),
+    /// The state in it has no imprint, or not the one that it comes to.
+    #[error("the backup holds a state that this server is not known to have written, and nothing was restored")]
+    ForeignState(#[source] ImprintError),
     /// The log is not as it was.
     #[error("the log cannot go on in a new epoch: {0}")]
     Log(String),
@@ -130,6 +133,15 @@ impl EpochError {
                 "nothing was restored: name another backup, or make one (`attorn backup`) of a data directory that is \
                  whole",
             ),
+            Self::ForeignState(ImprintError::Missing) => Some(
+                "no backup is taken that an earlier version made, before there were imprints: where the data directory that it \
+                 was made of is still there, `attorn repair --with-foreign-state` keeps its state, by whoever has looked at it \
+                 and answers for it; then make another backup of it",
+            ),
+            Self::ForeignState(_) => Some(
+                "somebody wrote to the backup, or to the data directory before it was made: keep it as evidence, and restore \
+                 another one. Where the data directory is still there, `attorn repair` says whether that is whole",
+            ),
             Self::NotAsSigned { .. } => Some(
                 "somebody rewrote entries that were signed, or these checkpoints are of a copy of the log that went on \
                  apart. Keep all of it: it is evidence. Restore a backup of the log that was signed, from before that say; \
@@ -142,6 +154,12 @@ impl EpochError {
             #[cfg(test)]
             Self::CutOff => None,
         }
+    }
+
+    /// Whether something is not what was signed, or what this server wrote.
+    #[must_use]
+    pub const fn is_forgery(&self) -> bool {
+        matches!(self, Self::ForeignState(_) | Self::NotAsSigned { .. })
     }
 
     /// Whether what was asked for means nothing.
@@ -211,6 +229,8 @@ mod tests {
             EpochError::Unfinished(path.into()),
             EpochError::io(path)(std::io::Error::other("full")),
             EpochError::Backup("it is cut".into()),
+            EpochError::ForeignState(ImprintError::Missing),
+            EpochError::ForeignState(ImprintError::Differs),
             EpochError::Log("it is cut".into()),
             EpochError::NotAsSigned { what: "the log", contradicting: vec!["`log/1/checkpoint` signs others".into()] },
         ] {

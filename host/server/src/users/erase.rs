@@ -33,29 +33,34 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let (operator, wire): (_, api::EraseUser) = (call.operator()?, call.json()?);
     note("reason", wire.reason.as_deref())?;
     let id: UserId = call.path("id")?;
-    let done = erase(&app, &id, operator, wire.reason.as_deref()).await?;
+    let (done, left) = erase(&app, &id, operator, wire.reason.as_deref()).await?;
     Reply::ok(&api::UserErased {
         id: id.to_string(),
         erased_at_ms: done.value.at.0,
         entry: reference(&app.store.entry_ref(done.version, done.entries.start)),
         remembered_until_ms: done.value.at.plus_ms(REMEMBERED_MS).0,
+        key_left: left,
         not_reached: not_reached(&id),
     })
 }
 
-/// Erase a user, or go on where somebody was interrupted.
+/// Erase a user, or go on where somebody was interrupted. What stood in the place of their key and was not destroyed comes
+/// beside.
 async fn erase(
     app: &App,
     id: &UserId,
     operator: &OperatorCaller,
     reason: Option<&str>,
-) -> Result<Versioned<ErasureRecord>, Failure> {
+) -> Result<(Versioned<ErasureRecord>, Option<String>), Failure> {
     for _ in 0..ATTEMPTS_MAX {
         if let Some(done) = app.store.record::<ErasureRecord>(&Key::erasure(id)).await? {
-            app.user_keys.destroy(id).await?;
+            let left = app.user_keys.destroy(id).await?;
+            if let Some(left) = &left {
+                tracing::error!(left, "the key of a user who is erased was not destroyed: it may be elsewhere");
+            }
             app.shadows.forget(app, id);
             app.policy_logs.forget(id).await;
-            return Ok(done);
+            return Ok((done, left));
         }
         let found = app.store.record::<UserRecord>(&Key::user(id)).await?;
         let found = found.ok_or_else(|| Failure::not_found("user", id))?;
@@ -178,8 +183,10 @@ pub(crate) async fn finish(store: &Store, keys: &Arc<UserKeys>) -> Result<(), Fa
                 tracing::warn!("the key of a user who was erased was still there, and is destroyed now");
             }
             // Without its mark an older backup would not know of it.
-            if there || !keys.is_marked(&user)? {
-                keys.destroy(&user).await?;
+            if (there || !keys.is_marked(&user)?)
+                && let Some(left) = keys.destroy(&user).await?
+            {
+                tracing::error!(left, "the key of a user who was erased was not destroyed: it may be elsewhere");
             }
         }
         after = page.next;

@@ -42,6 +42,12 @@ impl UserKeys {
     /// The keys in this directory, which is made if it is not there.
     pub(crate) fn open(directory: PathBuf, root: Arc<RootKey>) -> std::io::Result<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        for shard in std::fs::read_dir(&directory)? {
+            let shard = shard?;
+            if shard.file_type()?.is_symlink() {
+                return Err(is_linked(&shard.path()));
+            }
+        }
         Ok(Self { directory, root, ready: RwLock::new(HashMap::new()) })
     }
 
@@ -88,8 +94,8 @@ impl UserKeys {
     }
 
     /// Destroy the key of a user. When this returns it is gone from the disk, also after a crash; it is no error if it
-    /// was gone before.
-    pub(crate) async fn destroy(self: &Arc<Self>, user: &UserId) -> Result<(), Failure> {
+    /// was gone before. What stood in its place and was not written over is what comes back: then the key may be elsewhere.
+    pub(crate) async fn destroy(self: &Arc<Self>, user: &UserId) -> Result<Option<String>, Failure> {
         self.ready.write().unwrap_or_else(PoisonError::into_inner).remove(user);
         let (root, user, path) = (Arc::clone(&self.root), user.clone(), self.path(user));
         let is_key = move |path: &Path| matches!(unwrapped(&root, &user, path), Ok(Some(_)));
@@ -186,13 +192,17 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 ///
 /// INVARIANT: no bytes are written over but those of a user's key. Somebody may have put a link there, or a second name
 /// of another file: of what is no regular file, or has other names and is no key of this user's, the name goes alone.
-fn destroy(path: &Path, is_key: &dyn Fn(&Path) -> bool) -> std::io::Result<()> {
+fn destroy(path: &Path, is_key: &dyn Fn(&Path) -> bool) -> std::io::Result<Option<String>> {
     let absent_is_fine = |outcome: std::io::Result<()>| match outcome {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         outcome => outcome,
     };
+    let directory = path.parent().unwrap_or(Path::new("."));
+    if std::fs::symlink_metadata(directory).is_ok_and(|found| found.is_symlink()) {
+        return Err(is_linked(directory));
+    }
     mark(&path.with_extension(MARK_EXTENSION))?;
-    let gone = path.with_extension(GONE_EXTENSION);
+    let (gone, mut left) = (path.with_extension(GONE_EXTENSION), None);
     absent_is_fine(std::fs::rename(path, &gone))?;
     match std::fs::symlink_metadata(&gone) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -203,15 +213,33 @@ fn destroy(path: &Path, is_key: &dyn Fn(&Path) -> bool) -> std::io::Result<()> {
                 let bytes = usize::try_from(file.metadata()?.len().min(FILE_BYTES_MAX)).unwrap_or_default();
                 file.write_all(&vec![0; bytes])?;
                 file.sync_all()?;
+            } else {
+                left = Some(not_destroyed(path, &gone, &found));
             }
             absent_is_fine(std::fs::remove_file(&gone))?;
         }
     }
     // Also where nothing was there: whoever removed it may have been interrupted before this.
-    match std::fs::File::open(path.parent().unwrap_or(Path::new("."))) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        directory => directory?.sync_all(),
+    match std::fs::File::open(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(left),
+        directory => directory?.sync_all().map(|()| left),
     }
+}
+
+fn not_destroyed(path: &Path, gone: &Path, found: &std::fs::Metadata) -> String {
+    let path = path.display();
+    if !found.is_symlink() {
+        return format!("`{path}` was no key of this user's: its name is gone, and nothing was written over");
+    }
+    let to = std::fs::read_link(gone).map_or_else(|error| error.to_string(), |to| format!("`{}`", to.display()));
+    format!("`{path}` was a link to {to}: the link is gone, and what it leads to is not; if that is a key, delete it")
+}
+
+fn is_linked(directory: &Path) -> std::io::Error {
+    std::io::Error::other(format!(
+        "`{}` is a link, and keys are never looked for through one: put the directory itself in its place",
+        directory.display()
+    ))
 }
 
 /// Make the mark; its name is on disk with that of the key's end.
@@ -292,7 +320,10 @@ mod tests {
             for at in [&path, &mark, &path.with_extension("erased")] {
                 std::fs::remove_file(&mark).ok();
                 put(at);
-                keys.destroy(&alice).await.unwrap();
+                // Nobody is told that a key was destroyed which was not.
+                let left = keys.destroy(&alice).await.unwrap();
+                assert_eq!(left.is_some(), at != &mark, "{}", at.display());
+                assert!(left.is_none_or(|left| left.starts_with(&format!("`{}` was ", path.display()))));
                 assert_eq!(std::fs::read_to_string(&other).unwrap(), "not of a user");
                 assert!(keys.of(&alice).await.unwrap().is_none() && !keys.is_there(&alice).unwrap());
                 assert!(std::fs::symlink_metadata(&mark).unwrap().is_file(), "{}", at.display());
@@ -304,6 +335,27 @@ mod tests {
         std::fs::hard_link(&path, dir.path().join("copy")).unwrap();
         keys.destroy(&alice).await.unwrap();
         assert!(std::fs::read(dir.path().join("copy")).unwrap().iter().all(|byte| *byte == 0));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_looked_for_or_destroyed_through_a_directory_that_is_a_link() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let root = || Arc::new("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".parse::<RootKey>().unwrap());
+        let keys = Arc::new(UserKeys::open(dir.path().join("keys"), root()).unwrap());
+        let alice: UserId = "usr_01".parse().unwrap();
+        keys.put(&alice, &Arc::new(UserKey::generate().unwrap())).await.unwrap();
+        let (shard, moved) = (dir.path().join("keys/01"), dir.path().join("moved"));
+        std::fs::rename(&shard, &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, &shard).unwrap();
+        let failure = keys.destroy(&alice).await.unwrap_err();
+        assert!(failure.internal.unwrap().contains("is a link, and keys are never looked for through one"));
+        assert!(moved.join("usr_01.key").exists());
+        let error = UserKeys::open(dir.path().join("keys"), root()).map(drop).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("`{}` is a link", shard.display())), "{error}");
+        std::fs::remove_file(&shard).unwrap();
+        std::fs::rename(&moved, &shard).unwrap();
+        let keys = Arc::new(UserKeys::open(dir.path().join("keys"), root()).unwrap());
+        assert_eq!(keys.destroy(&alice).await.unwrap(), None);
     }
 
     #[tokio::test]

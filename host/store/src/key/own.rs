@@ -60,6 +60,11 @@ impl Key {
         Self::of(KeyKind::Meta, &[name.as_str()])
     }
 
+    /// That a state was accepted which somebody else may have written, as long as the log does not say it.
+    pub(crate) fn accepted_states() -> Self {
+        Self::of(KeyKind::Meta, &["accepted-states"])
+    }
+
     /// The index entry that says when something expires. Its value is empty; see [`Self::expiring`].
     #[must_use]
     pub fn expiry(at: TimeMs, what: &Self) -> Self {

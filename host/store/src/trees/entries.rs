@@ -68,6 +68,14 @@ pub(crate) fn entry_in(write: &Write) -> Option<EntryWrite<'_>> {
     Some(EntryWrite { index, root: hashes.get(usize::from(ROOT_LEVEL)).copied().map(Hash), bytes })
 }
 
+/// The index of an entry that is written, and the nodes that stand with it, its leaf first.
+pub(crate) fn nodes_in(write: &Write) -> Option<(u64, Vec<Hash>)> {
+    let value = write.value.as_ref().filter(|_| write.tree == TreeName::Entries)?;
+    let index = u64::from_be_bytes(write.key.as_slice().try_into().ok()?);
+    let (hashes, _) = split_entry(index, value).ok()?;
+    Some((index, hashes.iter().copied().map(Hash).collect()))
+}
+
 impl Trees {
     /// What stands under the index of an entry.
     pub(crate) fn record(&self, index: u64) -> Result<Option<Record>, StorageError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Component, Path};
 
 use flate2::read::MultiGzDecoder;
@@ -59,11 +59,17 @@ impl Files {
         let unpacked = MultiGzDecoder::new(file).take(UNPACKED_BYTES_MAX + 1);
         let mut archive = tar::Archive::new(unpacked);
         let files = Self::of_entries(&mut archive, path);
-        if archive.into_inner().limit() == 0 {
+        let mut unpacked = archive.into_inner();
+        // Gzip's checksum stands behind all that it is over, and tar ends before that.
+        let ended = files.and_then(|files| {
+            end(&mut unpacked, path)?;
+            Ok(files)
+        });
+        if unpacked.limit() == 0 {
             let why = format!("it comes to more than {UNPACKED_BYTES_MAX} bytes");
             return Err(refused(path.display().to_string(), why));
         }
-        files
+        ended
     }
 
     fn of_entries(archive: &mut tar::Archive<impl Read>, path: &Path) -> Result<Self, BundleError> {
@@ -99,6 +105,24 @@ impl Files {
         match self.0.insert(name.clone(), bytes) {
             Some(_) => Err(NotTaken::Refused(refused(name, "it is there twice"))),
             None => Ok(()),
+        }
+    }
+}
+
+/// Read what is left of an archive: zeros, to which any length may be filled up. What else stands there another reader may
+/// take for files.
+fn end(unpacked: &mut impl Read, path: &Path) -> Result<(), BundleError> {
+    let mut block = [0; 8 << 10];
+    loop {
+        let read = match unpacked.read(&mut block) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            read => read.map_err(|error| io(path, error))?,
+        };
+        if block[..read].iter().any(|byte| *byte != 0) {
+            return Err(refused(path.display().to_string(), "something stands after the end of the archive"));
+        }
+        if read == 0 {
+            return Ok(());
         }
     }
 }

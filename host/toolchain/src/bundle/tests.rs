@@ -76,12 +76,50 @@ fn hostile_archives_are_refused_whole() {
     refuses(&none, "cannot read `");
 }
 
+/// The checksum and the length stand in the last eight bytes, after all that tar reads.
+#[test]
+fn an_archive_whose_checksum_does_not_fit_is_refused() {
+    let whole = fs::read(files(&[("a.rego", MODULE)]).path()).unwrap();
+    for at in 1..=8 {
+        let mut bytes = whole.clone();
+        let last = bytes.len() - at;
+        bytes[last] ^= 1;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&bytes).unwrap();
+        refuses(&file, "cannot read `");
+        file.as_file().set_len(last as u64).unwrap();
+        refuses(&file, "cannot read `");
+    }
+    // A second member that is filled up with zeros is none; one with an archive in it is.
+    for (more, refused) in [(vec![0; 1_024], false), (gunzipped(&whole), true)] {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let mut member = GzEncoder::new(Vec::new(), Compression::fast());
+        member.write_all(&more).unwrap();
+        file.write_all(&whole).unwrap();
+        file.write_all(&member.finish().unwrap()).unwrap();
+        if refused {
+            refuses(&file, "something stands after the end of the archive");
+        } else {
+            read(file.path()).unwrap();
+        }
+    }
+}
+
+fn gunzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut all = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(bytes), &mut all).unwrap();
+    all
+}
+
 #[test]
 fn what_is_no_bundle_of_text_is_refused() {
     for (path, text, problem) in [
         ("policy.wasm", "", "`policy.wasm`: it is compiled"),
         ("data.yaml", "a: 1", "`data.yaml`: data is taken from `data.json` alone"),
         ("data.json", "[1]", "`data.json`: invalid type"),
+        ("data.json", "{\"a\":{\"b\":1,\"b\":2}}", "`data.json`: the key \"b\" stands twice"),
+        (".manifest", "{\"roots\":[],\"roots\":[\"\"]}", "`.manifest`: the key \"roots\" stands twice"),
+        ("data.json", "{\"a\":1e400}", "`data.json`: "),
         ("x/data.json", "{\"a\":1}", "`x/data.json`: `data.x.a` is in another file, too"),
         (".manifest", "{\"roots\":[\"other\"]}", "its package `app.authz` is outside of the roots"),
         (".manifest", "{\"roots\":[\"app\"]}", "`data.x` is outside of the roots"),

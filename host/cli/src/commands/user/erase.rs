@@ -23,7 +23,8 @@ const LINE_BYTES_MAX: u64 = 256;
 
 All that is kept of the user is sealed under a key of their own, and that key is destroyed. Their delegations, sessions
 and grants end at once; the audit log still verifies. Whoever signs in again under the same name is a new user. Said
-again, it destroys what a crash, or somebody who restored an old copy of the keys, has left.")]
+again, it destroys what a crash, or somebody who restored an old copy of the keys, has left. Ends with 5 if something else
+stood in the place of the key, such as a link: all else is done, and what may be left is said.")]
 pub(crate) struct Erase {
     /// Their id: `usr_…`
     #[arg(value_parser = parse::id::<UserId>)]
@@ -66,8 +67,9 @@ fn confirm(id: &UserId) -> Result<(), Failure> {
 }
 
 fn print(output: &Output, erased: &UserErased) -> Result<Exit, Failure> {
+    let exit = if erased.key_left.is_some() { Exit::VerificationFailed } else { Exit::Done };
     if output.json {
-        return output.json(erased).map(|()| Exit::Done);
+        return output.json(erased).map(|()| exit);
     }
     let at = &erased.entry;
     for (name, value) in [
@@ -78,10 +80,13 @@ fn print(output: &Output, erased: &UserErased) -> Result<Exit, Failure> {
     ] {
         output.line(format!("{name:9}  {value}"));
     }
+    if let Some(left) = &erased.key_left {
+        output.line(format!("not destroyed: {left}"));
+    }
     output.line("");
     output.line("not reached:");
     for copy in &erased.not_reached {
         output.line(format!("- {copy}"));
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }

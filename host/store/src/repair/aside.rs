@@ -1,0 +1,30 @@
+//! Moving aside what is broken. Nothing in it is ever deleted.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Give a directory another name. Nothing in it is ever deleted.
+pub(super) fn move_aside(dir: &Path) -> std::io::Result<Option<PathBuf>> {
+    if !dir.try_exists()? {
+        return Ok(None);
+    }
+    let aside = free_name(dir)?;
+    fs::rename(dir, &aside)?;
+    Ok(Some(aside))
+}
+
+/// A name for what is broken of a file or directory.
+///
+/// # Errors
+///
+/// When nobody can see what names are taken.
+pub fn free_name(dir: &Path) -> std::io::Result<PathBuf> {
+    let mut number = 1_u32;
+    loop {
+        let aside = dir.with_extension(format!("broken-{number}"));
+        if !aside.try_exists()? {
+            return Ok(aside);
+        }
+        number += 1;
+    }
+}

@@ -1,0 +1,135 @@
+//! Beginning journal and base copy anew with what the engine holds: where they are damaged and the engine has all that they
+//! had, or where a state is accepted that somebody else may have written.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::aside::{free_name, move_aside};
+use super::{Repair, RepairError, Repaired, Stage, examine};
+use crate::base;
+use crate::caught::caught;
+use crate::error::OpenError;
+use crate::files::{make_dir, sync_dir};
+use crate::follower::Pace;
+use crate::imprint::{self, ForeignState, Imprint, ImprintError};
+use crate::integrity::{Integrity, IntegrityError, verify_in};
+use crate::journal::{self, Journal, JournalError};
+use crate::key::{KeyPrefix, KeyPurpose};
+use crate::open::head_of;
+use crate::places::{Places, at, exists, sync_files};
+use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
+use crate::records::{KeyMaterialRecord, Record as _};
+use crate::redo::Redo;
+use crate::remade::{self, Part, Remade};
+use crate::trees::Trees;
+
+impl Repair<'_> {
+    /// Give the state that is found an imprint, where that is all that is wrong with it, it cannot be made anew, and
+    /// somebody answers for it. Base copy and journal are begun anew with it.
+    pub(super) fn accept(&self, format: u32, found: &RepairError, error: RepairError) -> Result<Repaired, RepairError> {
+        let problem = match (found, self.foreign) {
+            // By another key nothing of what the server wrapped can be opened.
+            (RepairError::Open(OpenError::Imprint(imprint)), ForeignState::Accepted)
+                if !matches!(imprint, ImprintError::OtherKey) =>
+            {
+                format!("{imprint}; the state was accepted as it was found")
+            }
+            _ => return Err(error),
+        };
+        let walked = examine(self.places, (self.ours, self.foreign), format)?;
+        let replace = || self.replace_journal(&problem, Some(&walked.integrity));
+        caught(replace).unwrap_or(Err(error))
+    }
+
+    /// Begin the journal anew with what the engine holds, if nothing is wrong after that. `accepted` is what it was found to
+    /// hold, if it is a state that is accepted.
+    pub(super) fn replace_journal(&self, problem: &str, accepted: Option<&Integrity>) -> Result<Repaired, RepairError> {
+        let Self { places, ours, after, .. } = self;
+        let trees = Trees::open(&places.engine)?;
+        let (_, head) = head_of(&trees)?;
+        let refused = || OpenError::Inconsistent("it has no id".to_owned());
+        let store = trees.store_id()?.ok_or_else(refused)?;
+        let end = journal::replay_rest(&places.journal, store, head.version, |redo: Redo| {
+            trees.take_over(&redo.writes).map_err(RepairError::from)
+        })?;
+        if end.version < head.version {
+            let (end, version) = (end.version, head.version);
+            return Err(JournalError::Behind { dir: places.journal.clone(), end, version }.into());
+        }
+        trees.flush()?;
+        sync_files(&places.engine)?;
+        let (name, head) = head_of(&trees)?;
+        if let Some(accepted) = accepted {
+            if !log_key_in(&trees)?.is_none_or(|key| (self.opens)(&key)) {
+                return Err(IntegrityError::Imprint(ImprintError::OtherKey).into());
+            }
+            let root = imprint::root_in(&trees, &head).map_err(|error| OpenError::Inconsistent(error.to_string()))?;
+            // With one row: nothing is taken for ours that does not say itself that it was accepted.
+            let said = remade::accepted_write(&trees, &head, Remade::new(Part::Journal, true, problem, accepted))?;
+            let before = |at: &[u8]| trees.raw_at(at);
+            let imprint = Imprint::over(&ours.key, &trees)?.after(&ours.key, before, std::slice::from_ref(&said))?;
+            trees.apply(&[said, imprint.write(&ours.key, (&name, &head), root)?])?;
+            trees.flush()?;
+            sync_files(&places.engine)?;
+        }
+        let walked = verify_in(places, &trees, (&name, (&ours.key, ForeignState::Refused)), end.version)?;
+        let integrity = walked.integrity;
+        // Before anything is moved: the journal may be all that has what a bad file should have.
+        let mended = self.of_bad_files(&walked, Some(&trees));
+        let (problem, mended_nothing) = (mended.and(problem), mended.is_nothing());
+        let bad_files = mended.still_bad;
+        if !exists(&places.base)? {
+            make_dir(&places.base).map_err(at(&places.base))?;
+        }
+        // With this the new journal is enough, and the old one still has all that it had.
+        base::write(&places.base, store, end.version, &trees)?;
+        after(Stage::BaseMade)?;
+        let new = &places.new_journal;
+        if exists(new)? {
+            fs::remove_dir_all(new).map_err(at(new))?;
+        }
+        make_dir(new).map_err(at(new))?;
+        Journal::create(new, store, end.version, Pace::USUAL.segments).map_err(at(new))?;
+        after(Stage::JournalMade)?;
+        if accepted.is_none() || !mended_nothing {
+            remade::note(places, Remade::new(Part::Journal, true, &problem, &integrity))?;
+        }
+        after(Stage::JournalNoted)?;
+        let aside = move_aside(&places.journal).map_err(at(&places.journal))?;
+        let aside = aside.ok_or_else(|| JournalError::Missing { dir: places.journal.clone(), due: head.version })?;
+        sync_dir(&places.dir).map_err(at(&places.dir))?;
+        after(Stage::JournalAside)?;
+        places.finish_replacing_journal()?;
+        after(Stage::JournalInPlace)?;
+        let bases_aside = bases_aside(places, end.version).map_err(at(&places.base))?;
+        after(Stage::BasesAside)?;
+        let foreign = if accepted.is_some() { ForeignState::Accepted } else { ForeignState::Refused };
+        Ok(Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files })
+    }
+}
+
+/// The newest key that signs the log, wrapped.
+fn log_key_in(trees: &Trees) -> Result<Option<KeyMaterialRecord>, RepairError> {
+    let prefix = KeyPrefix::key_material(KeyPurpose::Log);
+    let page = trees.scan(&prefix, None, PAGE_ITEMS_MAX, PAGE_BYTES_MAX).map_err(IntegrityError::from)?;
+    // Versions sort as numbers do.
+    let newest = page.items.last().map(|(key, stored)| KeyMaterialRecord::decode(key, &stored.value));
+    Ok(newest.transpose().map_err(IntegrityError::Value)?)
+}
+
+/// Move all base copies that lead to an older journal to where that is.
+fn bases_aside(places: &Places, version: u64) -> std::io::Result<Option<PathBuf>> {
+    let mut older = base::all(&places.base)?;
+    older.retain(|base| base.version < version);
+    if older.is_empty() {
+        return Ok(None);
+    }
+    let aside = free_name(&places.base)?;
+    make_dir(&aside)?;
+    for base in older {
+        fs::rename(&base.path, aside.join(base.path.file_name().unwrap_or_default()))?;
+    }
+    sync_dir(&aside)?;
+    sync_dir(&places.base)?;
+    Ok(Some(aside))
+}
