@@ -34,17 +34,18 @@ pub(crate) fn check(workspace: &Workspace, steps: &mut Steps) -> Result<(), Fail
     Ok(())
 }
 
-/// What a change must pass: all checks, and software that is not ours.
+/// What a change must pass: all checks, and software that is not ours, with one version of PostgreSQL.
 pub(crate) fn ci(workspace: &Workspace, steps: &mut Steps) -> Result<(), Failed> {
-    interop::check_tools(steps, &[])?;
+    let parts = interop::Part::of_ci();
+    interop::check_tools(steps, &parts)?;
     prepare(workspace, steps)?;
-    interop::play(workspace, steps, &[], None)?;
+    interop::play(workspace, steps, &parts, None)?;
     test(workspace, steps, Length::Usual)?;
     steps.summary();
     Ok(())
 }
 
-/// The same with more rounds of all that kills or races something, and more generated cases.
+/// The same with every version of PostgreSQL, more rounds of all that kills or races something, and more generated cases.
 pub(crate) fn full(workspace: &Workspace, steps: &mut Steps) -> Result<(), Failed> {
     interop::check_tools(steps, &[])?;
     prepare(workspace, steps)?;

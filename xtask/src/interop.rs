@@ -9,6 +9,7 @@ mod tools;
 use clap::ValueEnum;
 
 use crate::components::{self, Guests};
+use crate::run::Invocation;
 use crate::steps::{Failed, Steps};
 use crate::workspace::Workspace;
 
@@ -21,10 +22,13 @@ pub(crate) const ROUNDS: &str = "ATTORN_TEST_ROUNDS";
 /// The scripts, from the root.
 const SCRIPTS: &str = "tests/interop";
 
+/// Where npm puts the programs of PostgreSQL, from the root.
+const POSTGRESQL: &str = "tests/interop/postgresql";
+
 /// The SDKs, from the root.
 const SDKS: &str = "sdk";
 
-/// What is played; the same names as `attorn-interop` has.
+/// What is played; the same names as `attorn-interop` has, which plays logins in whatever PostgreSQL it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
     /// Users and an agent of npm `oidc-provider`
@@ -43,6 +47,15 @@ pub(crate) enum Part {
     Acts,
     /// Logins in a PostgreSQL 15, which is started for it
     Postgresql,
+    /// The same in PostgreSQL 16, by npm; not in `ci`
+    #[value(name = "postgresql-16")]
+    Postgresql16,
+    /// The same in PostgreSQL 17, by npm; not in `ci`
+    #[value(name = "postgresql-17")]
+    Postgresql17,
+    /// The same in PostgreSQL 18, by npm; not in `ci`
+    #[value(name = "postgresql-18")]
+    Postgresql18,
     /// The SDKs in other languages than Rust: their tests, all that they do against a server, and examples in all
     Sdks,
     /// Signatures of components, by `minisign` and for it
@@ -53,6 +66,11 @@ impl Part {
     /// These, or all of them if there are none.
     fn wanted(only: &[Self]) -> Vec<Self> {
         if only.is_empty() { Self::value_variants().to_vec() } else { only.to_vec() }
+    }
+
+    /// What every change must pass: logins are played in one version, because each takes minutes.
+    pub(crate) fn of_ci() -> Vec<Self> {
+        Self::value_variants().iter().copied().filter(|part| !install::POSTGRESQL.contains(part)).collect()
     }
 
     fn name(self) -> String {
@@ -110,6 +128,11 @@ pub(crate) fn play(
     if wanted.iter().any(|part| tools::GO.contains(part)) {
         steps.step("programs of Go", REPEAT, || install::go(&go))?;
     }
+    let databases = workspace.root().join(POSTGRESQL);
+    let later: Vec<Part> = wanted.iter().copied().filter(|part| install::POSTGRESQL.contains(part)).collect();
+    if !later.is_empty() {
+        steps.step("programs of PostgreSQL", REPEAT, || install::postgresql(&databases))?;
+    }
     let program = workspace.built("debug", "attorn-interop").map_err(|why| Failed::before_any_step(&why))?;
     let text = |path: std::path::PathBuf| path.display().to_string();
     let program = program
@@ -126,8 +149,19 @@ pub(crate) fn play(
         .with("--sdk-python")
         .with(text(sdk_python.join("bin/python")));
     let program = rounds.into_iter().fold(program, |program, rounds| program.with_env(ROUNDS, rounds));
-    let program = only.iter().fold(program, |program, part| program.with("--only").with(part.name()));
-    steps.command("interop", &program)
+    let only = |program: Invocation, parts: &[Part]| {
+        parts.iter().fold(program, |program, part| program.with("--only").with(part.name()))
+    };
+    let usual: Vec<Part> = wanted.into_iter().filter(|part| !later.contains(part)).collect();
+    if !usual.is_empty() {
+        steps.command("interop", &only(program.clone(), &usual))?;
+    }
+    for part in later {
+        let programs = text(install::programs(&databases, part));
+        let program = program.clone().with_env(tools::POSTGRES_VARIABLE, programs);
+        steps.command(&part.name(), &only(program, &[Part::Postgresql]))?;
+    }
+    Ok(())
 }
 
 /// Have npm's packages in place, from their lock file. The demo needs them, too.

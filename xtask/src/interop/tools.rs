@@ -7,6 +7,20 @@ use super::Part;
 
 /// What runs scripts of Node.
 pub(super) const NODE: &[Part] = &[Part::OidcProvider, Part::Keycloak, Part::Clients, Part::Acts, Part::Sdks];
+/// What needs npm: that, and each PostgreSQL that it brings.
+const NPM: &[Part] = &[
+    Part::OidcProvider,
+    Part::Keycloak,
+    Part::Clients,
+    Part::Acts,
+    Part::Sdks,
+    Part::Postgresql16,
+    Part::Postgresql17,
+    Part::Postgresql18,
+];
+/// What certificates are made for.
+const OPENSSL: &[Part] =
+    &[Part::Certificates, Part::Postgresql, Part::Postgresql16, Part::Postgresql17, Part::Postgresql18];
 /// What runs scripts of Python.
 pub(super) const PYTHON: &[Part] = &[Part::Keycloak, Part::Clients, Part::Api, Part::Sdks];
 /// What runs programs that are built with Go.
@@ -14,16 +28,16 @@ pub(super) const GO: &[Part] = &[Part::Log];
 
 /// PostgreSQL, where Debian puts version 15; in another directory if this variable says so.
 const POSTGRES: &str = "/usr/lib/postgresql/15/bin/postgres";
-const POSTGRES_VARIABLE: &str = "ATTORN_POSTGRESQL";
+pub(super) const POSTGRES_VARIABLE: &str = "ATTORN_POSTGRESQL";
 
 const TOOLS: &[Tool] = &[
     Tool {
         command: &["node", "--version"],
         at_least: Some((20, 9)),
-        needed_by: NODE,
+        needed_by: NPM,
         help: "Node 20.9 or later, see https://nodejs.org",
     },
-    Tool { command: &["npm", "--version"], at_least: None, needed_by: NODE, help: "npm, which comes with Node" },
+    Tool { command: &["npm", "--version"], at_least: None, needed_by: NPM, help: "npm, which comes with Node" },
     Tool {
         command: &["python3", "--version"],
         at_least: Some((3, 11)),
@@ -51,7 +65,7 @@ const TOOLS: &[Tool] = &[
     Tool {
         command: &["openssl", "version"],
         at_least: Some((3, 0)),
-        needed_by: &[Part::Certificates],
+        needed_by: OPENSSL,
         help: "OpenSSL 3.0 or later (Debian: `apt-get install openssl`)",
     },
     Tool {
@@ -167,6 +181,11 @@ mod tests {
             assert!(text.ends_with("\nhelp: install it from there"), "{text}");
         }
         assert_eq!(tool(&["echo", "v1.3.0"], Some((1, 3))).check(), Ok(()));
+    }
+
+    #[test]
+    fn what_needs_scripts_of_node_needs_npm() {
+        assert!(NODE.iter().all(|part| NPM.contains(part)));
     }
 
     #[test]

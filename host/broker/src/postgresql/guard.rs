@@ -24,7 +24,7 @@ const GO: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(50);
 /// What is read to end sessions, also by a session that has forgotten all that it knew of the database. Reading locks
 /// each and its indexes until the transaction ends.
-const READ: [&str; 22] = [
+const READ: [&str; 23] = [
     "pg_roles",
     "pg_auth_members",
     "pg_shdescription",
@@ -47,6 +47,8 @@ const READ: [&str; 22] = [
     "pg_rewrite",
     "pg_stats",
     "pg_statistic_ext",
+    // From 18 on: what may not be null stands there.
+    "pg_constraint",
 ];
 /// It lives as long as it may take; the newest versions end long transactions by another setting.
 const LIVES: &str = "SET application_name = 'attorn guard'; SET idle_session_timeout = 0; \

@@ -99,6 +99,8 @@ const fn standing(grant: &GrantDetails) -> &'static str {
     match (grant.active, grant.revoked_at_ms) {
         (true, _) => "active",
         (false, Some(_)) => "revoked",
+        // Of one whose login was made, too: that takes all uses, and lives until the grant expires or is revoked.
+        (false, None) if grant.uses >= grant.uses_max => "spent",
         (false, None) => "ended",
     }
 }

@@ -127,10 +127,13 @@ pub(crate) async fn take_all_locks(world: &Behalf, database: &Database) {
 /// At the first attempt, and its session with it.
 async fn ends_at_once(registrar: &Operator, login: &PostgresqlLogin, session: &Client) {
     logins::revoke_grant(registrar, &lease(registrar, &login.lease).await.grant).await;
-    let ended = async || lease(registrar, &login.lease).await.state == "ended";
-    let took = until_within(SETTLED, "it ends", ended).await;
+    let over = async || {
+        let now = lease(registrar, &login.lease).await;
+        assert_eq!((now.attempts, now.last_error), (0, None), "the first attempt was in vain");
+        now.state == "ended"
+    };
+    let took = until_within(SETTLED, "it ends", over).await;
     println!("           gone after {} ms", took.as_millis());
-    assert_eq!(lease(registrar, &login.lease).await.attempts, 0);
     assert!(session.batch_execute("SELECT 1").await.is_err(), "the session goes on");
 }
 
