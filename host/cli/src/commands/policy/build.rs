@@ -58,7 +58,7 @@ fn failed(output: &Output, error: &ProjectError) -> Failure {
             let (message, more) = problem.split_once('\n').unwrap_or((problem, ""));
             // In JSON all of it stands in the one text.
             more.lines().filter(|_| !output.json).for_each(|line| output.note(line));
-            Failure::new(if output.json { problem } else { message }).with_help(help)
+            Failure::new(if output.json { problem } else { message }).with_help(*help)
         }
         // Its own text is many lines long and brings the help along.
         ProjectError::Build(error) => {
