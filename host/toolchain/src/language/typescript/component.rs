@@ -1,7 +1,7 @@
 //! A component of an interpreter and a program.
 //!
 //! Three modules are linked into one component, by the rules of dynamic libraries: the interpreter, what lies between it
-//! and the contract (`wit-dylib`), and [what it finds in place of a system](../nothing.wat). Then the program is read in,
+//! and the contract (`wit-dylib`), and what it finds in place of a system (`nothing.wat`). Then the program is read in,
 //! once, and the component is taken as that left it. It has no import but the log, and no export but the policy.
 
 use attorn_engine::{Program, started};
