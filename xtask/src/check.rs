@@ -36,9 +36,10 @@ pub(crate) fn check(workspace: &Workspace, steps: &mut Steps) -> Result<(), Fail
 
 /// What a change must pass: all checks, and software that is not ours.
 pub(crate) fn ci(workspace: &Workspace, steps: &mut Steps) -> Result<(), Failed> {
-    interop::check_tools(steps, &[])?;
+    let parts = interop::Part::usual();
+    interop::check_tools(steps, &parts)?;
     prepare(workspace, steps)?;
-    interop::play(workspace, steps, &[], None)?;
+    interop::play(workspace, steps, &parts, None)?;
     test(workspace, steps, Length::Usual)?;
     steps.summary();
     Ok(())

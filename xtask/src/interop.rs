@@ -47,9 +47,21 @@ pub(crate) enum Part {
     Sdks,
     /// Signatures of components, by `minisign` and for it
     Signatures,
+    /// Policies in a registry: Debian's `docker-registry`
+    Registries,
+    /// Policies in a registry, by `wkg` of the Bytecode Alliance and for it
+    Wkg,
 }
 
+/// What is not played in `ci`: what it needs takes minutes to build.
+const LONG: &[Part] = &[Part::Wkg];
+
 impl Part {
+    /// Those that are played for every change.
+    pub(crate) fn usual() -> Vec<Self> {
+        Self::value_variants().iter().copied().filter(|part| !LONG.contains(part)).collect()
+    }
+
     /// These, or all of them if there are none.
     fn wanted(only: &[Self]) -> Vec<Self> {
         if only.is_empty() { Self::value_variants().to_vec() } else { only.to_vec() }
@@ -110,6 +122,10 @@ pub(crate) fn play(
     if wanted.iter().any(|part| tools::GO.contains(part)) {
         steps.step("programs of Go", REPEAT, || install::go(&go))?;
     }
+    let wkg = home.join("wkg");
+    if wanted.contains(&Part::Wkg) {
+        steps.step("wkg", REPEAT, || install::wkg(&wkg))?;
+    }
     let program = workspace.built("debug", "attorn-interop").map_err(|why| Failed::before_any_step(&why))?;
     let text = |path: std::path::PathBuf| path.display().to_string();
     let program = program
@@ -124,7 +140,9 @@ pub(crate) fn play(
         .with("--sdks")
         .with(SDKS)
         .with("--sdk-python")
-        .with(text(sdk_python.join("bin/python")));
+        .with(text(sdk_python.join("bin/python")))
+        .with("--wkg")
+        .with(text(wkg.join("bin/wkg")));
     let program = rounds.into_iter().fold(program, |program, rounds| program.with_env(ROUNDS, rounds));
     let program = only.iter().fold(program, |program, part| program.with("--only").with(part.name()));
     steps.command("interop", &program)

@@ -51,7 +51,7 @@ const TOOLS: &[Tool] = &[
     Tool {
         command: &["openssl", "version"],
         at_least: Some((3, 0)),
-        needed_by: &[Part::Certificates],
+        needed_by: &[Part::Certificates, Part::Registries],
         help: "OpenSSL 3.0 or later (Debian: `apt-get install openssl`)",
     },
     Tool {
@@ -59,6 +59,12 @@ const TOOLS: &[Tool] = &[
         at_least: Some((0, 10)),
         needed_by: &[Part::Signatures],
         help: "minisign 0.10 or later (Debian: `apt-get install minisign`)",
+    },
+    Tool {
+        command: &["docker-registry", "--version"],
+        at_least: Some((2, 7)),
+        needed_by: &[Part::Registries, Part::Wkg],
+        help: "docker-registry 2.7 or later (Debian: `apt-get install docker-registry`; it need not run)",
     },
     Tool {
         command: &["go", "version"],
