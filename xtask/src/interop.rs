@@ -60,6 +60,10 @@ pub(crate) enum Part {
     Sdks,
     /// Signatures of components, by `minisign` and for it
     Signatures,
+    /// Policies in a registry: Debian's `docker-registry`
+    Registries,
+    /// Policies in a registry, by `wkg` of the Bytecode Alliance and for it; not in `ci`
+    Wkg,
 }
 
 impl Part {
@@ -68,9 +72,11 @@ impl Part {
         if only.is_empty() { Self::value_variants().to_vec() } else { only.to_vec() }
     }
 
-    /// What every change must pass: logins are played in one version, because each takes minutes.
+    /// What every change must pass. Logins are played in one version of PostgreSQL, and `wkg` is not built: each takes
+    /// minutes.
     pub(crate) fn of_ci() -> Vec<Self> {
-        Self::value_variants().iter().copied().filter(|part| !install::POSTGRESQL.contains(part)).collect()
+        let is_long = |part: &Self| *part == Self::Wkg || install::POSTGRESQL.contains(part);
+        Self::value_variants().iter().copied().filter(|part| !is_long(part)).collect()
     }
 
     fn name(self) -> String {
@@ -133,6 +139,10 @@ pub(crate) fn play(
     if !later.is_empty() {
         steps.step("programs of PostgreSQL", REPEAT, || install::postgresql(&databases))?;
     }
+    let wkg = home.join("wkg");
+    if wanted.contains(&Part::Wkg) {
+        steps.step("wkg", REPEAT, || install::wkg(&wkg))?;
+    }
     let program = workspace.built("debug", "attorn-interop").map_err(|why| Failed::before_any_step(&why))?;
     let text = |path: std::path::PathBuf| path.display().to_string();
     let program = program
@@ -147,7 +157,9 @@ pub(crate) fn play(
         .with("--sdks")
         .with(SDKS)
         .with("--sdk-python")
-        .with(text(sdk_python.join("bin/python")));
+        .with(text(sdk_python.join("bin/python")))
+        .with("--wkg")
+        .with(text(wkg.join("bin/wkg")));
     let program = rounds.into_iter().fold(program, |program, rounds| program.with_env(ROUNDS, rounds));
     let only = |program: Invocation, parts: &[Part]| {
         parts.iter().fold(program, |program, part| program.with("--only").with(part.name()))

@@ -51,7 +51,7 @@ enum Task {
     },
     /// Check everything: repository, format, lints, documentation, all tests
     Test,
-    /// What a change must pass; `.ci/run` calls it: `test` and `interop`
+    /// What a change must pass; `.ci/run` calls it: `test` and `interop`, but for the part `wkg`
     Ci,
     /// The checks of `ci` with more rounds and more generated cases; takes long
     Full,

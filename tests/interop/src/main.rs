@@ -22,6 +22,7 @@ mod openssl;
 mod page;
 mod postgresql;
 mod provider;
+mod registries;
 mod sdks;
 mod sign_out;
 mod signatures;
@@ -64,6 +65,9 @@ struct Arguments {
     /// Python, with what `requirements.txt` of the SDKs names
     #[arg(long, value_name = "FILE")]
     sdk_python: PathBuf,
+    /// `wkg` of the Bytecode Alliance
+    #[arg(long, value_name = "FILE")]
+    wkg: PathBuf,
     /// Only these
     #[arg(long, value_enum, value_name = "NAME")]
     only: Vec<Part>,
@@ -92,6 +96,10 @@ enum Part {
     Sdks,
     /// Signatures of components, by `minisign` and for it.
     Signatures,
+    /// Policies in a registry: Debian's `docker-registry`.
+    Registries,
+    /// Policies in a registry, by `wkg` and for it.
+    Wkg,
 }
 
 impl Part {
@@ -111,16 +119,18 @@ impl Part {
             Self::Postgresql => Box::pin(postgresql::play(steps)).await,
             Self::Sdks => Box::pin(sdks::play(tools, steps)).await,
             Self::Signatures => Box::pin(signatures::play(tools, steps)).await,
+            Self::Registries => Box::pin(registries::play(tools, steps)).await,
+            Self::Wkg => Box::pin(registries::play_wkg(tools, steps)).await,
         }
     }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { scripts, python, keycloak_cache, go, sdks, sdk_python, only } = Arguments::parse();
+    let Arguments { scripts, python, keycloak_cache, go, sdks, sdk_python, wkg, only } = Arguments::parse();
     // Where it was and why: a backtrace through all futures helps nobody.
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
-    let tools = Tools { scripts, python, keycloak_cache, go, sdks, sdk_python };
+    let tools = Tools { scripts, python, keycloak_cache, go, sdks, sdk_python, wkg };
     let parts = if only.is_empty() { Part::value_variants().to_vec() } else { only };
     tokio::select! {
         failed = play(&parts, &tools) => summary(&failed),

@@ -22,6 +22,8 @@ pub(crate) struct Tools {
     pub(crate) sdks: PathBuf,
     /// Python, with what tests of the SDKs need.
     pub(crate) sdk_python: PathBuf,
+    /// `wkg` of the Bytecode Alliance; there only where its part is played.
+    pub(crate) wkg: PathBuf,
 }
 
 impl Tools {

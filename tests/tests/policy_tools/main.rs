@@ -1,9 +1,10 @@
-//! What whoever writes a policy does without a server: `attorn policy new`, `build`, `test`, `inspect`, `run` and
-//! `sign`.
+//! What whoever writes a policy does without a server: `attorn policy new`, `build`, `test`, `inspect`, `run`, `sign`,
+//! `publish` and `pull`.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod opa;
+mod registry;
 mod try_out;
 mod typescript;
 

@@ -110,7 +110,7 @@ fn why_it_says_so_is_told_with_what_it_logged() {
 #[test]
 fn the_exit_codes_stand_in_the_help() {
     let directory = tempfile::tempdir().unwrap();
-    for command in ["test", "run", "verify", "diff", "build", "inspect"] {
+    for command in ["test", "run", "verify", "diff", "build", "inspect", "publish", "pull"] {
         let (code, out, _) = attorn(directory.path(), &[command, "--help"]);
         assert!(code == 0 && out.contains("\nEnds with 0 "), "{command}: {out}");
     }

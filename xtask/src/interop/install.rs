@@ -1,5 +1,5 @@
-//! What npm and pip install, from lock files with digests, and what Go builds, by version. It is kept for as long as
-//! those do not change.
+//! What npm and pip install, from lock files with digests, and what Go and Cargo build, by version. It is kept for as long
+//! as those do not change.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -107,6 +107,26 @@ pub(super) fn go(home: &Path) -> Result<(), String> {
                 let go = Invocation::program(home, PathBuf::from("go")).with("install").with(*program);
                 go.with_env("GOTOOLCHAIN", GO_VERSION).with_env("GOBIN", home.display().to_string()).run()
             })
+        },
+    )
+}
+
+/// `wkg`, by version; what it is made of is said in its own lock file.
+const WKG: &str = "wkg@0.16.1";
+
+/// `wkg`, built in this directory, where what it was built of stays for the next version.
+pub(super) fn wkg(home: &Path) -> Result<(), String> {
+    fs::create_dir_all(home).map_err(|error| format!("cannot make `{}`: {error}", home.display()))?;
+    let stamp = Stamp { wanted: WKG.as_bytes().to_vec(), path: home.join(".installed") };
+    stamp.unless_good(
+        || runs(&home.join("bin/wkg")),
+        || {
+            // Not fast, but soon.
+            let install = ["install", "--locked", "--debug", "--quiet", WKG, "--root"];
+            let cargo =
+                install.iter().fold(Invocation::program(home, PathBuf::from("cargo")), |it, word| it.with(*word));
+            let target = home.join("target").display().to_string();
+            cargo.with(home.display().to_string()).with_env("CARGO_TARGET_DIR", target).run()
         },
     )
 }

@@ -19,8 +19,14 @@ const NPM: &[Part] = &[
     Part::Postgresql18,
 ];
 /// What certificates are made for.
-const OPENSSL: &[Part] =
-    &[Part::Certificates, Part::Postgresql, Part::Postgresql16, Part::Postgresql17, Part::Postgresql18];
+const OPENSSL: &[Part] = &[
+    Part::Certificates,
+    Part::Postgresql,
+    Part::Postgresql16,
+    Part::Postgresql17,
+    Part::Postgresql18,
+    Part::Registries,
+];
 /// What runs scripts of Python.
 pub(super) const PYTHON: &[Part] = &[Part::Keycloak, Part::Clients, Part::Api, Part::Sdks];
 /// What runs programs that are built with Go.
@@ -73,6 +79,12 @@ const TOOLS: &[Tool] = &[
         at_least: Some((0, 10)),
         needed_by: &[Part::Signatures],
         help: "minisign 0.10 or later (Debian: `apt-get install minisign`)",
+    },
+    Tool {
+        command: &["docker-registry", "--version"],
+        at_least: Some((2, 7)),
+        needed_by: &[Part::Registries, Part::Wkg],
+        help: "docker-registry 2.7 or later (Debian: `apt-get install docker-registry`; it need not run)",
     },
     Tool {
         command: &["go", "version"],

@@ -43,7 +43,7 @@ impl AccessArgs {
                 let text = String::from_utf8(bytes).map_err(|_| failure("the password is no text"))?;
                 let password =
                     text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-                Source::Given(Credentials::new(&username, password).map_err(|problem| failure(problem))?)
+                Source::Given(Credentials::new(&username, password).map_err(failure)?)
             }
             _ => Source::Docker,
         };
