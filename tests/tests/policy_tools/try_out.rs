@@ -153,10 +153,14 @@ fn what_plugins_say_of_trying_them_works() {
             assert!(before.contains(&command), "{before}");
         }
         let out = run_by_shell(&format!("attorn policy run {run}"), home.path());
-        assert!(out.starts_with("allow") && out.contains(&format!("\nreason    {reason}")), "{out}");
-        let other = run.replace(r#""action": "faq.read""#, r#""action": "faq.write""#);
-        let out = run_by_shell(&format!("attorn policy run {} || test $? -eq 3", other.trim_end()), home.path());
-        assert!(out.starts_with("deny"), "{out}");
+        let allowed = out.starts_with(r#"{ "verdict": "allow""#);
+        assert!(allowed && out.contains(&format!("\nreason    {reason}: ")), "{out}");
+        // And what it says of another action; to load Cedar takes long here.
+        if plugin == "rego" {
+            let other = run.replace(r#""action": "faq.read""#, r#""action": "faq.write""#);
+            let out = run_by_shell(&format!("attorn policy run {} || test $? -eq 3", other.trim_end()), home.path());
+            assert!(out.contains("\nreason    not_allowed: "), "{out}");
+        }
     }
 }
 

@@ -69,6 +69,15 @@ impl Unusable {
         Self::Untrusted(Anew { why: why.into(), expected: false })
     }
 
+    /// Why the engine does not open its files. What it says of damage names places that nobody else knows.
+    fn of_engine(error: sled::Error) -> Self {
+        match error {
+            error if is_locked(&error) => Self::Locked,
+            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => Self::amiss(CANNOT_BE_READ),
+            error => error.into(),
+        }
+    }
+
     fn expected(why: impl Into<String>) -> Self {
         Self::Untrusted(Anew { why: why.into(), expected: true })
     }
@@ -136,7 +145,7 @@ impl EntryIndex {
         }
         make_dir(dir)?;
         let engine = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None).open();
-        let engine = engine.map_err(|error| if is_locked(&error) { Unusable::Locked } else { error.into() })?;
+        let engine = engine.map_err(Unusable::of_engine)?;
         let tree = |name: &str| engine.open_tree(name);
         let (postings, packs) = (tree("postings")?, tree("packs")?);
         let (times, meta) = (tree("times")?, tree("meta")?);
