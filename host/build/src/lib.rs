@@ -16,4 +16,4 @@ mod tools;
 pub use compile::{Artifacts, BuildRequest, Component, build, package_name};
 pub use encode::component_of_wat;
 pub use error::BuildError;
-pub use target::WasmTarget;
+pub use target::{WasmTarget, install_by_apt};

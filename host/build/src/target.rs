@@ -92,7 +92,7 @@ fn find(tools: &Tools, progress: &mut dyn FnMut(&str)) -> Result<WasmTarget, Bui
     if let Some(found) = from_source(tools, &mut tried) {
         return Ok(found);
     }
-    match install_by_apt(tools, progress) {
+    match install_packages(tools, &["rustc-web", "rust-web-src"], progress) {
         Ok(()) => from_source(tools, &mut tried).ok_or(BuildError::NoTarget { tried }),
         Err(problem) => {
             tried.push(problem);
@@ -110,7 +110,17 @@ fn add_by_rustup(tools: &Tools, progress: &mut dyn FnMut(&str)) -> Result<(), St
     run(&mut command, RUSTUP_MAX, progress).map(drop).map_err(|failed| failed.to_string())
 }
 
-fn install_by_apt(tools: &Tools, progress: &mut dyn FnMut(&str)) -> Result<(), String> {
+/// Install packages of Debian, where there is `apt-get` and this process may use it. The process's output is told line by
+/// line.
+///
+/// # Errors
+///
+/// Why they are not installed.
+pub fn install_by_apt(packages: &[&str], progress: &mut dyn FnMut(&str)) -> Result<(), String> {
+    install_packages(&Tools::of_this_machine(), packages, progress)
+}
+
+fn install_packages(tools: &Tools, packages: &[&str], progress: &mut dyn FnMut(&str)) -> Result<(), String> {
     let apt_get = tools.apt_get.as_ref().ok_or("there is no apt-get, or this is not root")?;
     let mut apt_get = |arguments: &[&str]| -> Result<(), Failed> {
         progress(&format!("apt-get {}", arguments.join(" ")));
@@ -118,9 +128,8 @@ fn install_by_apt(tools: &Tools, progress: &mut dyn FnMut(&str)) -> Result<(), S
         command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
         run(&mut command, APT_MAX, progress).map(drop)
     };
-    apt_get(&["update", "-q"])
-        .and_then(|()| apt_get(&["install", "-q", "-y", "--no-install-recommends", "rustc-web", "rust-web-src"]))
-        .map_err(|failed| failed.to_string())
+    let install = [&["install", "-q", "-y", "--no-install-recommends"], packages].concat();
+    apt_get(&["update", "-q"]).and_then(|()| apt_get(&install)).map_err(|failed| failed.to_string())
 }
 
 /// Whether this compiler has the standard library for the target.

@@ -1,5 +1,6 @@
 //! The tools that are needed, and how to get those that are missing.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -42,73 +43,91 @@ const TOOLS: &[Tool] = &[
         at_least: Some((20, 9)),
         needed_by: NPM,
         help: "Node 20.9 or later, see https://nodejs.org",
+        debian: None,
     },
-    Tool { command: &["npm", "--version"], at_least: None, needed_by: NPM, help: "npm, which comes with Node" },
+    Tool {
+        command: &["npm", "--version"],
+        at_least: None,
+        needed_by: NPM,
+        help: "npm, which comes with Node",
+        debian: None,
+    },
     Tool {
         command: &["python3", "--version"],
         at_least: Some((3, 11)),
         needed_by: PYTHON,
-        help: "Python 3.11 or later (Debian: `apt-get install python3-venv`)",
+        help: "Python 3.11 or later",
+        debian: Some("python3-venv"),
     },
     Tool {
         command: &["python3", "-c", "import ensurepip, venv"],
         at_least: None,
         needed_by: PYTHON,
-        help: "`venv` of Python (Debian: `apt-get install python3-venv`)",
+        help: "`venv` of Python",
+        debian: Some("python3-venv"),
     },
     Tool {
         command: &["java", "-version"],
         at_least: Some((17, 0)),
         needed_by: &[Part::Keycloak],
-        help: "Java 17 or later (Debian: `apt-get install openjdk-17-jre-headless`)",
+        help: "Java 17 or later",
+        debian: Some("openjdk-17-jre-headless"),
     },
     Tool {
         command: &["mvn", "--version"],
         at_least: None,
         needed_by: &[Part::Keycloak],
-        help: "Maven (Debian: `apt-get install maven`)",
+        help: "Maven",
+        debian: Some("maven"),
     },
     Tool {
         command: &["openssl", "version"],
         at_least: Some((3, 0)),
         needed_by: OPENSSL,
-        help: "OpenSSL 3.0 or later (Debian: `apt-get install openssl`)",
+        help: "OpenSSL 3.0 or later",
+        debian: Some("openssl"),
     },
     Tool {
         command: &["minisign", "-v"],
         at_least: Some((0, 10)),
         needed_by: &[Part::Signatures],
-        help: "minisign 0.10 or later (Debian: `apt-get install minisign`)",
+        help: "minisign 0.10 or later",
+        debian: Some("minisign"),
     },
     Tool {
         command: &["docker-registry", "--version"],
         at_least: Some((2, 7)),
         needed_by: &[Part::Registries, Part::Wkg],
-        help: "docker-registry 2.7 or later (Debian: `apt-get install docker-registry`; it need not run)",
+        help: "docker-registry 2.7 or later, which need not run",
+        debian: Some("docker-registry"),
     },
     Tool {
         command: &["go", "version"],
         at_least: Some((1, 21)),
         needed_by: GO,
         help: "Go 1.21 or later, which gets the version that is needed by itself, see https://go.dev/dl",
+        debian: None,
     },
     Tool {
         command: &["ssh-agent", "true"],
         at_least: None,
         needed_by: GO,
-        help: "OpenSSH's agent (Debian: `apt-get install openssh-client`)",
+        help: "OpenSSH's agent",
+        debian: Some("openssh-client"),
     },
     Tool {
         command: &["python3", "-c", "import sqlite3"],
         at_least: None,
         needed_by: GO,
-        help: "Python with `sqlite3` (Debian: `apt-get install python3`)",
+        help: "Python with `sqlite3`",
+        debian: Some("python3"),
     },
     Tool {
         command: &[POSTGRES, "--version"],
         at_least: Some((15, 0)),
         needed_by: &[Part::Postgresql, Part::Acts],
-        help: "PostgreSQL 15 (Debian: `apt-get install postgresql-15`), or say where another is in ATTORN_POSTGRESQL",
+        help: "PostgreSQL 15, or say where another is in ATTORN_POSTGRESQL",
+        debian: Some("postgresql-15"),
     },
 ];
 
@@ -119,13 +138,26 @@ struct Tool {
     at_least: Option<(u32, u32)>,
     needed_by: &'static [Part],
     help: &'static str,
+    /// The package of Debian that brings it.
+    debian: Option<&'static str>,
 }
 
-/// See that all is there that these parts need. All that is missing is told at once.
+/// See that all is there that these parts need. What is missing and Debian has is installed where that may be done; all
+/// that is missing then is told at once.
 pub(super) fn check(parts: &[Part]) -> Result<(), String> {
-    let needed = TOOLS.iter().filter(|tool| tool.needed_by.iter().any(|part| parts.contains(part)));
-    let missing: Vec<String> = needed.filter_map(|tool| tool.check().err()).collect();
-    if missing.is_empty() { Ok(()) } else { Err(format!("tools are missing\n{}", missing.join("\n"))) }
+    let needed: Vec<&Tool> =
+        TOOLS.iter().filter(|tool| tool.needed_by.iter().any(|part| parts.contains(part))).collect();
+    let packages: BTreeSet<&str> =
+        needed.iter().filter(|tool| tool.check().is_err()).filter_map(|tool| tool.debian).collect();
+    let mut tried = String::new();
+    if !packages.is_empty() {
+        let packages: Vec<&str> = packages.into_iter().collect();
+        if let Err(why) = attorn_build::install_by_apt(&packages, &mut |line| println!("{line}")) {
+            tried = format!("\ntried `apt-get install {}`: {why}", packages.join(" "));
+        }
+    }
+    let missing: Vec<String> = needed.iter().filter_map(|tool| tool.check().err()).collect();
+    if missing.is_empty() { Ok(()) } else { Err(format!("tools are missing\n{}{tried}", missing.join("\n"))) }
 }
 
 impl Tool {
@@ -135,7 +167,8 @@ impl Tool {
         let program = named.map_or_else(|| PathBuf::from(program), |named| PathBuf::from(named).join("postgres"));
         let shown = format!("{} {}", program.display(), arguments.join(" "));
         let shown = shown.trim_end();
-        let missing = |why: String| Err(format!("`{shown}`: {why}\nhelp: install {}", self.help));
+        let debian = self.debian.map_or_else(String::new, |package| format!(" (Debian: `apt-get install {package}`)"));
+        let missing = |why: String| Err(format!("`{shown}`: {why}\nhelp: install {}{debian}", self.help));
         let output = match Command::new(&program).args(arguments).stdin(Stdio::null()).output() {
             Ok(output) if output.status.success() => output,
             Ok(output) => return missing(output.status.to_string()),
@@ -181,7 +214,13 @@ mod tests {
 
     #[test]
     fn a_tool_that_is_missing_or_old_says_how_to_get_it() {
-        let tool = |command, at_least| Tool { command, at_least, needed_by: &[Part::Api], help: "it from there" };
+        let tool = |command, at_least| Tool {
+            command,
+            at_least,
+            needed_by: &[Part::Api],
+            help: "it from there",
+            debian: None,
+        };
         for (tool, why) in [
             (tool(&["attorn-has-no-such-tool"], None), "`attorn-has-no-such-tool`: "),
             (tool(&["false"], None), "`false`: exit status: 1"),

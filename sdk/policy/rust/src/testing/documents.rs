@@ -43,20 +43,21 @@ pub fn assert_schema_names_the_fields<P: Policy>() {
     assert_eq!(named, known, "the schema on the left, what serde knows on the right: {said}");
 }
 
-/// Assert that some case expects each reason that the policy declares, in the `.json` files of a directory.
+/// Assert that some case expects each reason that the policy declares, in the files of a directory, which are JSON. That none
+/// expects another is seen when the cases are run.
 ///
 /// # Panics
 ///
-/// A reason is expected by none, or a file cannot be read.
+/// A reason is expected by none, none is declared, or a file cannot be read: it is in YAML, say.
 pub fn assert_reasons_have_cases<P: Policy>(directory: &Path) {
     let mut missing: BTreeSet<&str> = P::REASONS.iter().map(crate::ReasonDeclaration::code).collect();
+    assert!(!missing.is_empty(), "no reason is declared");
     for file in fs::read_dir(directory).expect("the directory cannot be read") {
         let path = file.expect("the directory cannot be read").path();
-        if path.extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
         let text = fs::read(&path).expect("a file cannot be read");
-        let file: Value = serde_json::from_slice(&text).expect("a file is no JSON");
+        let file = serde_json::from_slice::<Value>(&text);
+        assert!(file.is_ok(), "`{}` is no JSON", path.display());
+        let file = file.unwrap_or_default();
         for case in file["cases"].as_array().into_iter().flatten() {
             for code in case["expect"]["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str) {
                 missing.remove(code);
@@ -105,7 +106,7 @@ mod tests {
         const NAME: &'static str = "renamed";
         const VERSION: &'static str = "0.0.0";
         const SETTINGS_SCHEMA: &'static str = Two::SETTINGS_SCHEMA;
-        const REASONS: &'static [ReasonDeclaration] = &[];
+        const REASONS: &'static [ReasonDeclaration] = &[ReasonDeclaration::public("listed", "a case has it")];
 
         fn evaluate(&self, _: &Context) -> Result<Verdict, Error> {
             Ok(Verdict::Abstain)
