@@ -7,8 +7,8 @@ use attorn_api::audit::EntryType;
 use attorn_core::TimeMs;
 use attorn_log::{EntryBody, Origin};
 use attorn_store::{
-    BackedUp, ImprintError, Integrity, IntegrityError, OpenError, Ours, Part, Remade, RepairError, Repaired, SaidBy,
-    Store, Walked,
+    BackedUp, ImprintError, Integrity, IntegrityError, OpenError, Ours, Part, PartsError, Remade, RepairError,
+    Repaired, SaidBy, Store, Walked,
 };
 use serde_json::json;
 
