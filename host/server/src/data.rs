@@ -254,7 +254,7 @@ async fn beside(config: &Config, (ours, integrity): (&Ours, &Integrity)) -> Resu
     match mend_published(config, &store, integrity).await {
         Ok(mended) => {
             bad.extend(mended.still_bad);
-            (checkpoints, refused) = (mended.mended, mended.refused);
+            (checkpoints, refused) = (mended.anew, mended.refused);
         }
         Err(why) => bad.push(format!("whether the files with checkpoints are whole could not be seen: {why}")),
     }
