@@ -7,13 +7,13 @@ use attorn_api::audit::EntryType;
 use attorn_core::TimeMs;
 use attorn_log::{EntryBody, Origin};
 use attorn_store::{
-    BackedUp, ImprintError, Integrity, IntegrityError, OpenError, Ours, Part, PartsError, Remade, RepairError,
-    Repaired, SaidBy, Store, Walked,
+    BackedUp, Integrity, IntegrityError, OpenError, Ours, Part, Remade, RepairError, Repaired, SaidBy, Store, Walked,
 };
 use serde_json::json;
 
 pub use attorn_store::{
-    BackupError, BadBlob, BadExport, BadNamed, FilesOf, ForeignState, NeededBy, PolicyPart, is_within,
+    BackupError, BadBlob, BadExport, BadNamed, FilesOf, ForeignState, ImprintError, NeededBy, PartsError, PolicyPart,
+    is_within,
 };
 
 use crate::config::Config;

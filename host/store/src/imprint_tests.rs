@@ -1,4 +1,5 @@
 //! A state that somebody else wrote is never taken for ours, whichever of its places they wrote.
+// Long because: each forgery is tried on each way into a store, of the same few values.
 
 use std::fs;
 use std::path::Path;

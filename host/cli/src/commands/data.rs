@@ -24,7 +24,7 @@ use crate::failure::Failure;
 /// does not notice. The root key and the keys of users are not in it: keep those apart.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Ends with 5 if something of what was copied is damaged or missing: all else is in the backup, and what it is is said. Where base copy or journal are, there is no backup, and nothing is left of it.\n\nExamples:\n  attorn backup /var/backups/attorn/monday\n  attorn backup /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn backup monday --config ./attorn/attorn.toml"
+    after_help = "Ends with 5 if something of what was copied is damaged or missing: all else is in the backup, and what it is is said. Where base copy or journal are, or the state is not the one that this server wrote, there is no backup, it ends with 5, too, and nothing is left of it.\n\nExamples:\n  attorn backup /var/backups/attorn/monday\n  attorn backup /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn backup monday --config ./attorn/attorn.toml"
 )]
 pub(crate) struct Backup {
     /// The directory; it is made, and has to be empty if it is there
@@ -43,7 +43,7 @@ pub(crate) struct Backup {
 /// the backup things happened that it does not know. The token that makes an admin is shown this once.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Where components, settings or entries in the backup are damaged or missing it refuses, and names them, unless it is said that it shall go on without. Ends with 5 if it restored all but what is damaged or missing in the backup, which it names.\n\nExamples:\n  attorn restore /var/backups/attorn/monday\n  attorn restore /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn restore monday --config ./attorn/attorn.toml --data-dir ./attorn/data-2"
+    after_help = "Where components, settings or entries in the backup are damaged or missing it refuses, and names them, unless it is said that it shall go on without. Ends with 5 if it restored all but what is damaged or missing in the backup, which it names, and if it restored nothing because the state in the backup is not the one that this server wrote.\n\nExamples:\n  attorn restore /var/backups/attorn/monday\n  attorn restore /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn restore monday --config ./attorn/attorn.toml --data-dir ./attorn/data-2"
 )]
 pub(crate) struct Restore {
     /// What `attorn backup` made
@@ -258,5 +258,27 @@ impl Repair {
             Failure { help: attorn_server::data::repair_help(&error).map(str::to_owned), ..failure }
         })?;
         repaired::print(&context.output, repaired)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use attorn_server::data::{BackupError, ImprintError, PartsError};
+    use attorn_server::epochs::EpochError;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_this_servers_ends_with_5_and_a_way_out() {
+        for error in [ImprintError::Differs, ImprintError::NotOfHere, ImprintError::Missing, ImprintError::OtherKey] {
+            let failure = not_backed_up(&BackupError::Parts(PartsError::Imprint(error.clone())));
+            assert_eq!(failure.exit, Exit::VerificationFailed);
+            assert!(failure.message.ends_with(&error.to_string()) && failure.help.is_some(), "{failure}");
+            let failure = not_restored(&EpochError::ForeignState(error.clone()));
+            assert_eq!(failure.exit, Exit::VerificationFailed);
+            assert!(failure.message.ends_with(&error.to_string()) && failure.help.is_some(), "{failure}");
+        }
+        let failure = not_restored(&EpochError::Backup("it is cut".to_owned()));
+        assert_eq!(failure.exit, Exit::Error);
     }
 }

@@ -156,10 +156,10 @@ impl EpochError {
         }
     }
 
-    /// Whether something is not what was signed, or what this server wrote.
+    /// Whether it is not what this server wrote.
     #[must_use]
     pub const fn is_forgery(&self) -> bool {
-        matches!(self, Self::ForeignState(_) | Self::NotAsSigned { .. })
+        matches!(self, Self::ForeignState(_))
     }
 
     /// Whether what was asked for means nothing.
