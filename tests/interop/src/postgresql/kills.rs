@@ -23,7 +23,7 @@ const AT_ONCE: usize = 8;
 
 /// So many rounds.
 pub(crate) async fn rounds(database: &Database, rounds: u32) {
-    let (fresh, mut process, cast) = start(database).await;
+    let (fresh, mut process, cast) = start(database, database.port).await;
     let staff = cast.staff.clone();
     let mut met = Met::default();
     for round in 0..rounds {
@@ -44,8 +44,8 @@ pub(crate) async fn rounds(database: &Database, rounds: u32) {
     process.kill().await;
 }
 
-/// A server in a process of its own, which makes logins.
-pub(crate) async fn start(database: &Database) -> (Fresh, Process, Cast) {
+/// A server in a process of its own, which makes logins in the database that answers at this port.
+pub(crate) async fn start(database: &Database, port: u16) -> (Fresh, Process, Cast) {
     database.sql("ALTER ROLE attorn PASSWORD 'the administrator''s'").await;
     let fresh = Fresh::make().await;
     let process = Process::start(&fresh.config, &fresh.reach).await;
@@ -54,6 +54,7 @@ pub(crate) async fn start(database: &Database) -> (Fresh, Process, Cast) {
     cast.activate("read-only", components::bytes("read-only"), read_only_settings()).await;
     let mut settings = shop::settings(database);
     settings["lease_ms_max"] = 60_000.into();
+    settings["port"] = port.into();
     shop::register(&staff.registrar, "shop", &["article"], settings).await;
     let ready = async || cast.bot.post("/v1/decisions", &for_login(article())).await.status == 200;
     until_within(SETTLED, "a first login is made", ready).await;

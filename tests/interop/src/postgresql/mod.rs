@@ -13,6 +13,7 @@ mod logins;
 mod operators;
 mod restored;
 mod shop;
+mod trips;
 mod users;
 
 use attorn_tests::Behalf;
@@ -65,6 +66,7 @@ pub(crate) async fn play(steps: &mut Steps) {
     steps
         .take("a restored server ends what it does not know", Box::pin(restored::ends_what_it_does_not_know(&database)))
         .await;
+    steps.take("a login costs two questions", Box::pin(trips::for_one_login(&database))).await;
     let name = format!("the server is killed, {} rounds", rounds());
     steps.take(&name, Box::pin(kills::rounds(&database, rounds()))).await;
 }

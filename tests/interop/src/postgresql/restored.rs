@@ -25,7 +25,7 @@ fn attorn(fresh: &Fresh, arguments: &[&str]) -> Value {
 
 /// The logins of before and after the backup end, and none is made until they have.
 pub(crate) async fn ends_what_it_does_not_know(database: &Database) {
-    let (fresh, process, mut cast) = kills::start(database).await;
+    let (fresh, process, mut cast) = kills::start(database, database.port).await;
     let backup = fresh.dir.path().join("backup");
     let backup = backup.to_str().unwrap();
     attorn(&fresh, &["backup", backup]);
