@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::language::Language;
 
@@ -10,7 +10,6 @@ use crate::language::Language;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tool {
     /// What it is needed for.
-    #[serde(serialize_with = "name")]
     pub language: Language,
     /// What it is called.
     pub name: &'static str,
@@ -24,10 +23,6 @@ pub struct Tool {
 #[must_use]
 pub fn tools(languages: &[Language]) -> Vec<Tool> {
     languages.iter().flat_map(|language| language.tools()).collect()
-}
-
-fn name<S: Serializer>(language: &Language, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(language.as_str())
 }
 
 /// The first line of what a program says to `--version`.

@@ -8,6 +8,8 @@ mod typescript;
 
 use std::path::{Path, PathBuf};
 
+use serde::{Serialize, Serializer};
+
 use crate::doctor::Tool;
 use crate::project::ProjectError;
 use crate::template::{Template, TemplateError};
@@ -70,8 +72,8 @@ impl Language {
         if let Some(&language) = here {
             return Some((language, directory.to_owned()));
         }
-        let deeper = Self::ALL.iter().map(|&language| (language, directory.join(language.as_str())));
-        deeper.into_iter().find(|(language, home)| has(home, *language))
+        let mut deeper = Self::ALL.iter().map(|&language| (language, directory.join(language.as_str())));
+        deeper.find(|(language, home)| has(home, *language))
     }
 
     /// What a new project is made of. The SDK is the one whose sources are there, or the one that this program has.
@@ -93,6 +95,12 @@ impl Language {
             Self::Rust => rust::build(directory, home, progress),
             Self::TypeScript => typescript::build(home, progress),
         }
+    }
+}
+
+impl Serialize for Language {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

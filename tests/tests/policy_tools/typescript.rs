@@ -23,7 +23,7 @@ fn project() -> TempDir {
 /// Another policy in it: this at its top, and this in its `evaluate`.
 fn write(project: &Path, top: &str, evaluate: &str) {
     let text = format!(
-        "import {{ allow, definePolicy, object }} from \"attorn-policy\";\n{top}\nexport const policy = definePolicy({{\n\
+        "import {{ allow, definePolicy, log, object }} from \"attorn-policy\";\n{top}\nexport const policy = definePolicy({{\n\
          name: \"x\", version: \"0.1.0\", settings: object({{}}), reasons: [],\nevaluate(ctx) {{ {evaluate} }},\n}});\n"
     );
     fs::write(project.join("src/policy.ts"), text).unwrap();
@@ -59,7 +59,7 @@ fn what_a_policy_cannot_have_is_said_when_it_is_built() {
 
 #[test]
 fn what_goes_wrong_in_a_decision_denies_and_nothing_is_left_for_the_next() {
-    const WAYS: [(&str, &str, &str); 9] = [
+    const WAYS: [(&str, &str, &str); 10] = [
         ("clock", "return Date.now() > 0 ? allow() : allow();", r#""failure":"policy_error""#),
         ("date", "return new Date().getTime() > 0 ? allow() : allow();", r#""failure":"policy_error""#),
         ("chance", "return Math.random() > 0 ? allow() : allow();", r#""failure":"policy_error""#),
@@ -67,14 +67,19 @@ fn what_goes_wrong_in_a_decision_denies_and_nothing_is_left_for_the_next() {
         ("undeclared", "return allow().debit(\"spent\", 1, 1);", r#""failure":"invalid_verdict""#),
         ("promise", "return Promise.resolve(allow()) as never;", r#""failure":"policy_error""#),
         ("loop", "while (Math.abs(1) > 0) {} return allow();", r#""failure":"deadline""#),
-        ("log", "console.log(\"asked\"); return allow();", r#""verdict":"allow""#),
+        ("log", "log.info(\"asked\"); return allow();", r#""verdict":"allow""#),
+        (
+            "console",
+            "(globalThis as never as { console: typeof CONSOLE }).console.log(1); return allow();",
+            r#""verdict":"allow""#,
+        ),
         ("again", "seen += 1; if (seen > 1) throw \"it remembers\"; return allow();", r#""verdict":"allow""#),
     ];
     let home = project();
     let project = home.path().join("listed-actions");
     let ways = WAYS.map(|(name, code, _)| format!("case \"a.{name}\": {{ {code} }}"));
     let evaluate = format!("switch (ctx.request.action) {{ {} default: return allow(); }}", ways.join("\n"));
-    write(&project, "let seen = 0;", &evaluate);
+    write(&project, "let seen = 0; const CONSOLE = { log(_: unknown) {} };", &evaluate);
     let case = |name: &str, action: &str, expect: &str| {
         let context = format!(r#"{{"request":{{"action":"a.{action}","resource":"c/d"}}}}"#);
         format!(r#"{{"name":"{name}","settings":{{}},"context":{context},"expect":{{{expect}}}}}"#)
@@ -86,7 +91,7 @@ fn what_goes_wrong_in_a_decision_denies_and_nothing_is_left_for_the_next() {
     let (code, out, said) = attorn(&project, &["build"]);
     assert_eq!(code, 0, "{out}{said}");
     let (code, out, said) = attorn(&project, &["test"]);
-    assert!(code == 0 && out.ends_with("10 cases, 0 failed\n"), "{out}{said}");
+    assert!(code == 0 && out.ends_with("11 cases, 0 failed\n"), "{out}{said}");
 }
 
 #[test]
