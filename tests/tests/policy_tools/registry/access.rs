@@ -173,6 +173,6 @@ fn nothing_secret_goes_where_a_redirect_leads() {
     store.twist(|_| Some(says(401, &[("www-authenticate", "Basic realm=\"acme\"")], "")));
     desk.pull(&registry.at(":1"), &pull).refused(1, "refuses to give the component: 401", "docker login");
     store.kept(|kept| {
-        assert!(kept.asked.len() == 2 && kept.asked.iter().all(|(_, sent)| sent.is_none()), "{:?}", kept.asked)
+        assert!(kept.asked.len() == 2 && kept.asked.iter().all(|(_, sent)| sent.is_none()), "{:?}", kept.asked);
     });
 }
