@@ -16,7 +16,7 @@ pub(crate) fn encode(name: &str, module: &[u8]) -> Result<Vec<u8>, BuildError> {
     let component = ComponentEncoder::default()
         .validate(true)
         .module(module)
-        .and_then(|encoder| encoder.encode())
+        .and_then(ComponentEncoder::encode)
         .map_err(|error| failed(format!("{error:#}")))?;
     check(name, &component)?;
     Ok(component)

@@ -8,6 +8,7 @@ use attorn_core::TimeMs;
 use attorn_log::{EntryBody, Origin};
 use attorn_store::{
     BackedUp, Integrity, IntegrityError, OpenError, Ours, Part, Remade, RepairError, Repaired, SaidBy, Store, Walked,
+    Whose,
 };
 use serde_json::json;
 
@@ -124,7 +125,7 @@ pub fn back_up(config: &Config, to: &Path) -> Result<(BackedUp, Option<String>),
     // Without the root key nobody can tell whether the state is ours; that it cannot be read is told below.
     let ours = ours(config).ok();
     let key = ours.as_ref().map(|ours| &ours.key);
-    let mut made = Store::back_up_served(&config.data_dir, to, (key, says_started))?;
+    let mut made = Store::back_up_served(&config.data_dir, to, Whose { key, says_served: says_started })?;
     let unseen = match bad_checkpoints(config, to, &made) {
         Ok(bad) => {
             made.bad_files.extend(bad);

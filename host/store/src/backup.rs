@@ -74,6 +74,15 @@ pub struct BackedUp {
     pub log_key: Option<KeyMaterialRecord>,
 }
 
+/// How it is told whose a store is.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose<'a> {
+    /// What its state is compared with; without it nobody sees whether that is ours.
+    pub key: Option<&'a ImprintKey>,
+    /// Whether an entry says that a server ran: then its log was published.
+    pub says_served: fn(&[u8]) -> bool,
+}
+
 /// Why there is no backup, or none that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
@@ -155,7 +164,7 @@ impl Store {
     /// As [`Self::back_up_served`], with the key of tests.
     #[cfg(test)]
     pub(crate) fn back_up(dir: &Path, to: &Path) -> Result<BackedUp, BackupError> {
-        Self::back_up_served(dir, to, (Some(&crate::fixtures::ours().key), |_| false))
+        Self::back_up_served(dir, to, Whose { key: Some(&crate::fixtures::ours().key), says_served: |_| false })
     }
 
     /// Copy what is needed to make the store of this directory anew into another one, which is made. The store may
@@ -165,18 +174,15 @@ impl Store {
     /// # Errors
     ///
     /// When there is no store, what is copied is damaged or not ours, or something cannot be read or written.
-    pub fn back_up_served(
-        dir: &Path,
-        to: &Path,
-        (key, says_served): (Option<&ImprintKey>, fn(&[u8]) -> bool),
-    ) -> Result<BackedUp, BackupError> {
+    pub fn back_up_served(dir: &Path, to: &Path, whose: Whose<'_>) -> Result<BackedUp, BackupError> {
         let places = Places::of(dir);
         places.format()?;
         places.check_links()?;
         apart(to, dir)?;
         let _kept = keep(&places)?;
         let made = make_empty(to)?;
-        let done = Self::copy_served((dir, &places), to, (key, says_served));
+        claim(to)?;
+        let done = Self::copy_served((dir, &places), to, whose);
         if done.is_err() {
             // It is no backup, and would be in the way of the next. What cannot be removed is no backup all the same.
             let _ = made.remove(to);
@@ -185,17 +191,13 @@ impl Store {
     }
 
     /// Copy it into an empty directory.
-    fn copy_served(
-        (dir, places): (&Path, &Places),
-        to: &Path,
-        (key, says_served): (Option<&ImprintKey>, fn(&[u8]) -> bool),
-    ) -> Result<BackedUp, BackupError> {
+    fn copy_served((dir, places): (&Path, &Places), to: &Path, whose: Whose<'_>) -> Result<BackedUp, BackupError> {
+        let Whose { key, says_served } = whose;
         let target = Places::of(to);
         let (base, epoch, store) = newest_readable(&places.base)?;
         let plain: u64 = PLAIN.iter().map(|part| bytes_below(&dir.join(part))).sum();
         let of = bytes_below(&base.path) + bytes_below(&places.journal) + plain;
         let mut count = Count { of, ..Count::default() };
-        make_dir(&target.base)?;
         let copied = Base { version: base.version, path: target.base.join(name(&base.path)) };
         count.copy(&base.path, &copied.path, u64::MAX)?;
         let end = copy_journal((places, &target), (&base, store), &mut count)?;
@@ -404,6 +406,17 @@ fn make_empty(dir: &Path) -> Result<Made, BackupError> {
         None => Ok(Made::There),
         Some(_) => Err(BackupError::NotEmpty { dir: dir.to_owned() }),
     }
+}
+
+/// Take an empty directory before anything is read, which takes long: whoever makes a backup there meanwhile is refused, and
+/// removes nothing of this one.
+fn claim(dir: &Path) -> Result<(), BackupError> {
+    make_dir(&Places::of(dir).base).map_err(|error| match error {
+        BackupError::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+            BackupError::NotEmpty { dir: dir.to_owned() }
+        }
+        error => error,
+    })
 }
 
 /// About how many bytes there are to be copied; what cannot be seen counts for nothing, and is an error later.

@@ -162,3 +162,13 @@ async fn a_new_epoch_has_the_state_an_empty_log_and_names_for_what_was_before() 
     newer.commit(put(1, "goes on")).await.unwrap();
     newer.verify_integrity().await.unwrap();
 }
+
+#[test]
+fn who_comes_second_to_an_empty_directory_takes_nothing_away() {
+    let (dir, to) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    drop(Store::create_with(dir.path(), ours(), hurried(EveryStep)).unwrap());
+    claim(to.path()).unwrap();
+    assert!(matches!(claim(to.path()), Err(BackupError::NotEmpty { .. })));
+    assert!(matches!(Store::back_up(dir.path(), to.path()), Err(BackupError::NotEmpty { .. })));
+    assert!(Places::of(to.path()).base.is_dir());
+}

@@ -138,7 +138,9 @@ async fn a_log_that_was_served_has_what_was_published_of_it() {
     drop(store);
     let bad = |says_served: fn(&[u8]) -> bool| {
         let backup = TempDir::new().unwrap();
-        Store::back_up_served(dir.path(), backup.path(), (Some(&ours().key), says_served)).unwrap().bad_files
+        Store::back_up_served(dir.path(), backup.path(), crate::backup::Whose { key: Some(&ours().key), says_served })
+            .unwrap()
+            .bad_files
     };
     assert_eq!(bad(|_| false), Vec::<String>::new(), "no server ran yet");
     let missing = bad(|_| true);

@@ -300,7 +300,7 @@ async fn a_backup_of_a_forged_state_is_not_unpacked() {
         error => panic!("{error:?}"),
     }
     assert!(Store::check_is_backup(&to.path().join("refused")).is_err());
-    Store::back_up_served(dir.path(), &backup, (None, |_| false)).unwrap();
+    Store::back_up_served(dir.path(), &backup, crate::backup::Whose { key: None, says_served: |_| false }).unwrap();
     let error = Store::unpack(&backup, &to.path().join("data"), &ours()).map(drop).unwrap_err();
     assert!(error.to_string().contains("something in it was changed"), "{error}");
 }

@@ -79,7 +79,7 @@ mod watchdog;
 mod writer;
 mod writer_cpu;
 
-pub use backup::{BackedUp, BackupError};
+pub use backup::{BackedUp, BackupError, Whose};
 pub use base::BaseError;
 pub use batch::{Add, BATCH_BYTES_MAX, BATCH_ITEMS_MAX, Batch, BatchError, Require, VALUE_BYTES_MAX};
 pub use boot::CutOffBy;

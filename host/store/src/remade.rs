@@ -155,13 +155,13 @@ pub(crate) fn note(places: &Places, remade: Remade) -> Result<(), OpenError> {
 
 /// The write that says in the state, at this head, that it was accepted; with what was accepted before and is not in the
 /// log yet.
-pub(crate) fn accepted_write(trees: &Trees, head: &Head, remade: Remade) -> Result<Write, OpenError> {
+pub(crate) fn accepted_write(trees: &Trees, head: &Head, remade: Remade) -> Write {
     // Of a state that somebody else wrote it may be anything: that keeps nobody from accepting it.
     let mut all = accepted(trees).unwrap_or_default();
     all.push(remade);
     let stored = Stored { version: head.version, entries: head.size..head.size, value: text(all) };
     let key = Key::accepted_states().as_bytes().to_vec();
-    Ok(Write { tree: TreeName::State, key, value: Some(stored.to_bytes()) })
+    Write { tree: TreeName::State, key, value: Some(stored.to_bytes()) }
 }
 
 /// What stands in the state.

@@ -39,7 +39,7 @@ pub(crate) fn component(module: &[u8], into: &Path) -> Result<(), String> {
         .validate(true)
         .module(module)
         .and_then(|encoder| encoder.adapter("wasi_snapshot_preview1", &adapter))
-        .and_then(|encoder| encoder.encode())
+        .and_then(ComponentEncoder::encode)
         .map_err(|error| format!("{error:#}"))?;
     tools::write(into, &component)
 }

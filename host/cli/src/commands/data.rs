@@ -263,7 +263,7 @@ impl Repair {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use attorn_server::data::{BackupError, ImprintError, PartsError};
+    use attorn_server::data::{BackupError, ImprintError, NoBackup, PartsError};
     use attorn_server::epochs::EpochError;
 
     use super::*;
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn what_is_not_this_servers_ends_with_5_and_a_way_out() {
         for error in [ImprintError::Differs, ImprintError::NotOfHere, ImprintError::Missing, ImprintError::OtherKey] {
-            let failure = not_backed_up(&BackupError::Parts(PartsError::Imprint(error.clone())));
+            let failure = not_backed_up(&NoBackup::Copy(BackupError::Parts(PartsError::Imprint(error.clone()))));
             assert_eq!(failure.exit, Exit::VerificationFailed);
             assert!(failure.message.ends_with(&error.to_string()) && failure.help.is_some(), "{failure}");
             let failure = not_restored(&EpochError::ForeignState(error.clone()));

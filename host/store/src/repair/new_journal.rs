@@ -65,7 +65,7 @@ impl Repair<'_> {
             }
             let root = imprint::root_in(&trees, &head).map_err(|error| OpenError::Inconsistent(error.to_string()))?;
             // With one row: nothing is taken for ours that does not say itself that it was accepted.
-            let said = remade::accepted_write(&trees, &head, Remade::new(Part::Journal, true, problem, accepted))?;
+            let said = remade::accepted_write(&trees, &head, Remade::new(Part::Journal, true, problem, accepted));
             let before = |at: &[u8]| trees.raw_at(at);
             let imprint = Imprint::over(&ours.key, &trees)?.after(&ours.key, before, std::slice::from_ref(&said))?;
             trees.apply(&[said, imprint.write(&ours.key, (&name, &head), root)?])?;

@@ -61,12 +61,11 @@ pub(super) fn tools() -> Vec<Tool> {
 }
 
 pub(super) fn template(sdk: Option<&Path>) -> Result<Template, TemplateError> {
-    let (sdk, with) = match sdk {
-        Some(path) => (sdk_at(path)?, Vec::new()),
-        None => {
-            let failed = |source| TemplateError::File { path: PathBuf::from(sdk::HOME), source };
-            (format!("{{ path = \"{}/{}\" }}", sdk::HOME, sdk::CRATE), sdk::files().map_err(failed)?)
-        }
+    let (sdk, with) = if let Some(path) = sdk {
+        (sdk_at(path)?, Vec::new())
+    } else {
+        let failed = |source| TemplateError::File { path: PathBuf::from(sdk::HOME), source };
+        (format!("{{ path = \"{}/{}\" }}", sdk::HOME, sdk::CRATE), sdk::files().map_err(failed)?)
     };
     Ok(Template { files: FILES, sdk, with })
 }

@@ -4,6 +4,7 @@
 //! It checks of a verdict what is easy to get wrong, which is whether its reasons and counters are
 //! declared. It bounds neither time nor memory: for that, run the policy's cases through the engine.
 
+#[expect(clippy::expect_used, reason = "an assertion fails by panicking")]
 mod documents;
 
 pub use documents::{assert_reasons_have_cases, assert_schema_names_the_fields, assert_settings_are_taken};

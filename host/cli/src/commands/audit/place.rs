@@ -136,11 +136,11 @@ impl Place {
     fn elsewhere(&self, list: &LogEpochList) -> Option<String> {
         let index = self.index;
         let ended: Vec<_> = list.epochs.iter().filter(|one| one.ended.is_some() && index < one.size).collect();
-        let last = ended.last()?.epoch;
+        let newest = ended.last()?.epoch;
         let others = if ended.len() == 1 { "" } else { ", and there are earlier ones" };
         Some(format!(
-            "the log has begun a new epoch since, which counts from 0: `{last}/{index}` is the entry {index} of epoch \
-             {last}{others} (`attorn audit epochs`)"
+            "the log has begun a new epoch since, which counts from 0: `{newest}/{index}` is the entry {index} of epoch \
+             {newest}{others} (`attorn audit epochs`)"
         ))
     }
 }

@@ -117,15 +117,12 @@ async fn asks_at_provider(scene: &Scene<'_>, asks: Asks) -> Result<(), Failure> 
         code_only: false,
     };
     let set: Backchannel = scene.registrar()?.post(&format!("/v1/providers/{PROVIDER}/backchannel"), &body).await?;
-    let (asked, came) = match (asks, &set.page_redirect_uri) {
-        (Asks::OnPage, Some(uri)) => {
-            let asked = "the registrar has them sign in there for a page of ours, too, on which they answer";
-            (asked, format!("the provider sends them back to {uri}"))
-        }
-        _ => {
-            let asked = "the registrar has users asked for approvals there, on their own device (CIBA)";
-            (asked, format!("we are its client `{}`", set.client_id))
-        }
+    let (asked, came) = if let (Asks::OnPage, Some(uri)) = (asks, &set.page_redirect_uri) {
+        let asked = "the registrar has them sign in there for a page of ours, too, on which they answer";
+        (asked, format!("the provider sends them back to {uri}"))
+    } else {
+        let asked = "the registrar has users asked for approvals there, on their own device (CIBA)";
+        (asked, format!("we are its client `{}`", set.client_id))
     };
     scene.narrator.step(asked, came, set.provider == PROVIDER && set.page_redirect_uri.is_some() == body.page)
 }
