@@ -89,7 +89,7 @@ impl Transport {
     }
 
     async fn authorize(&mut self, response: &Response) -> Result<HeaderValue, Failure> {
-        let challenge = self.authorizer.challenge(response)?;
+        let challenge = Authorizer::challenge(response)?;
         let Some(url) = self.authorizer.token_url(&challenge)? else {
             return self.authorizer.basic(&shown(&self.base)).await;
         };
