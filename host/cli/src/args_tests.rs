@@ -33,6 +33,7 @@ fn the_command_line_agrees_with_itself() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table of what is refused")]
 fn arguments_that_mean_nothing_are_refused() {
     for (line, message) in [
         ("agent show Bot", "`Bot` is no agent id"),

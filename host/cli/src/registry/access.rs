@@ -16,7 +16,7 @@ const PASSWORD_BYTES_MAX: u64 = 16 << 10;
 /// How a registry is reached, and as whom.
 #[derive(Debug, Args)]
 pub(crate) struct AccessArgs {
-    /// As whom; else as `docker login` left it in `~/.docker/config.json` (or DOCKER_CONFIG), if it did
+    /// As whom; else as `docker login` left it in `~/.docker/config.json` (or `DOCKER_CONFIG`), if it did
     #[arg(long, value_name = "NAME", requires = "password_file")]
     username: Option<String>,
     /// This file holds the password, or a token that stands for one; `-` is standard input

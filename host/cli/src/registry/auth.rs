@@ -44,6 +44,7 @@ pub(super) struct Authorizer {
     scope: Scope,
     source: Source,
     /// What the source had, if it was asked.
+    #[expect(clippy::option_option, reason = "not asked yet is not the same as asked, and none")]
     obtained: Option<Option<Credentials>>,
 }
 
@@ -59,7 +60,7 @@ impl Authorizer {
     }
 
     /// What the registry asks for.
-    pub(super) fn challenge(&self, response: &Response) -> Result<Challenge, Failure> {
+    pub(super) fn challenge(response: &Response) -> Result<Challenge, Failure> {
         let values = response.headers().get_all(WWW_AUTHENTICATE).iter();
         let found = values.filter_map(|value| value.to_str().ok()).filter_map(challenge).collect::<Vec<_>>();
         // The token is worth less to whoever reads it.

@@ -202,11 +202,11 @@ async fn of_helper(helper: &str, key: &str) -> Result<Option<Credentials>, Failu
         let is_unknown = String::from_utf8_lossy(&said).contains("credentials not found");
         return if is_unknown { Ok(None) } else { Err(failed(format!("it ended with {exit}"))) };
     }
-    let helped: Helped = serde_json::from_slice(&said).map_err(|_| failed("it does not speak as one".into()))?;
-    if helped.username == IDENTITY_TOKEN {
+    let answer: Helped = serde_json::from_slice(&said).map_err(|_| failed("it does not speak as one".into()))?;
+    if answer.username == IDENTITY_TOKEN {
         return Err(identity_token());
     }
-    Credentials::new(&helped.username, &helped.secret)
+    Credentials::new(&answer.username, &answer.secret)
         .map(Some)
         .map_err(|_| failed("it gives none that can be sent".into()))
 }

@@ -89,7 +89,7 @@ impl Transport {
     }
 
     async fn authorize(&mut self, response: &Response) -> Result<HeaderValue, Failure> {
-        let challenge = self.authorizer.challenge(response)?;
+        let challenge = Authorizer::challenge(response)?;
         let Some(url) = self.authorizer.token_url(&challenge)? else {
             return self.authorizer.basic(&shown(&self.base)).await;
         };
@@ -157,8 +157,8 @@ fn builder() -> ClientBuilder {
 
 /// An answer that does not take too long to begin.
 async fn answer(url: &Url, send: impl Future<Output = Result<Response, reqwest::Error>>) -> Result<Response, Failure> {
-    let sent = tokio::time::timeout(QUIET, send).await;
-    sent.map_err(|_| quiet(url))?.map_err(|error| unreachable(url, error))
+    let came = tokio::time::timeout(QUIET, send).await;
+    came.map_err(|_| quiet(url))?.map_err(|error| unreachable(url, error))
 }
 
 /// A header that is text.

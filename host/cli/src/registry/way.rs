@@ -69,7 +69,7 @@ impl Way {
         }
         let Some(host) = url.host_str() else { return refused("which has no host") };
         match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-            Ok(address) => self.onward_at(address).or_else(|why| refused(why)),
+            Ok(address) => self.onward_at(address).or_else(refused),
             Err(_) if url.scheme() == "http" && host != "localhost" => refused("where there is no TLS"),
             Err(_) => Ok(()),
         }
