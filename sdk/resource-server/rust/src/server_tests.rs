@@ -237,9 +237,9 @@ async fn a_use_is_counted_before_anything_is_done_and_its_effect_is_told() {
     let accepted = vectors.accept(&service).await.unwrap();
     assert_eq!((accepted.use_number, accepted.uses_left), (2, 3));
     assert_eq!(service.report(&accepted, Effect::Failed, Some("in words")).await.unwrap().index, 10);
-    let [(uses_path, uses), (effect_path, told)] = &server.seen()[..] else { panic!("{:?}", server.seen()) };
+    let [(uses_path, asked), (effect_path, told)] = &server.seen()[..] else { panic!("{:?}", server.seen()) };
     assert_eq!(*uses_path, format!("/v1/grants/{grant}/uses"));
-    assert_eq!((&uses["action"], &uses["resource"]), (&vectors.0["action"], &vectors.0["resource"]));
+    assert_eq!((&asked["action"], &asked["resource"]), (&vectors.0["action"], &vectors.0["resource"]));
     assert_eq!(*effect_path, format!("/v1/grants/{grant}/effect"));
     assert_eq!(*told, json!({ "use_number": 2, "effect": "failed", "note": "in words" }));
 }
