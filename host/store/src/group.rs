@@ -237,7 +237,9 @@ mod tests {
         group.take(checked).unwrap().unwrap();
         // Nobody else writes meanwhile. If somebody did, it would show who reads twice.
         let all = [meta(1), meta(2), counter(3), meta(4)];
-        all.iter().for_each(|key| write(key, 1_000));
+        for key in &all {
+            write(key, 1_000);
+        }
         let before = all.each_ref().map(|key| {
             let raw = group.before(key.as_bytes()).unwrap();
             raw.map(|raw| Stored::parse(key, &raw).unwrap().version)

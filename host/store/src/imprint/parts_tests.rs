@@ -17,7 +17,7 @@ fn several(n: u64) -> Batch {
         batch.put = vec![(meta(n % 7), vec![1; usize::try_from(n * 13 % 200).unwrap()])];
         batch.put.push((Key::decision(&decision(n)), vec![2; 10]));
         batch.add = vec![add(n % 3, 2, u64::MAX)];
-        if n % 5 == 0 && n > 7 {
+        if n.is_multiple_of(5) && n > 7 {
             batch.delete = vec![meta((n + 1) % 7)];
         }
         batch.entries = vec![decided(n); usize::try_from(n % 4).unwrap()];
