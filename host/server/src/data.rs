@@ -7,8 +7,8 @@ use attorn_api::audit::EntryType;
 use attorn_core::TimeMs;
 use attorn_log::{EntryBody, Origin};
 use attorn_store::{
-    BackedUp, ImprintError, Integrity, IntegrityError, OpenError, Ours, Part, Remade, RepairError, Repaired, SaidBy,
-    Store, Walked,
+    BackedUp, ImprintError, Integrity, IntegrityError, OpenError, Ours, Part, PartsError, Remade, RepairError,
+    Repaired, SaidBy, Store, Walked,
 };
 use serde_json::json;
 
@@ -254,7 +254,7 @@ async fn beside(config: &Config, (ours, integrity): (&Ours, &Integrity)) -> Resu
     match mend_published(config, &store, integrity).await {
         Ok(mended) => {
             bad.extend(mended.still_bad);
-            (checkpoints, refused) = (mended.mended, mended.refused);
+            (checkpoints, refused) = (mended.anew, mended.refused);
         }
         Err(why) => bad.push(format!("whether the files with checkpoints are whole could not be seen: {why}")),
     }

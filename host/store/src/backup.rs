@@ -134,12 +134,14 @@ impl BackupError {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Parts(PartsError::Journal(JournalError::Io { .. }) | PartsError::Base(BaseError::Io { .. })) => false,
+            Self::Io { .. }
+            | Self::Parts(PartsError::Journal(JournalError::Io { .. }) | PartsError::Base(BaseError::Io { .. }))
+            | Self::Within { .. }
+            | Self::NotEmpty { .. } => false,
             Self::Parts(_) | Self::Record(_) | Self::NotABackup { .. } => true,
             Self::Open(error) => {
                 error.is_damage() || matches!(error, OpenError::HalfMade { .. } | OpenError::NoFormat { .. })
             }
-            Self::Io { .. } | Self::Within { .. } | Self::NotEmpty { .. } => false,
         }
     }
 }

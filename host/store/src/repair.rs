@@ -278,53 +278,6 @@ impl Repair<'_> {
         }
     }
 
-    /// Give the state that is found an imprint, where that is all that is wrong with it, it cannot be made anew, and
-    /// somebody answers for it. Base copy and journal are begun anew with it.
-    fn accept(&self, format: u32, found: &RepairError, error: RepairError) -> Result<Repaired, RepairError> {
-        let problem = match (found, self.foreign) {
-            // By another key nothing of what the server wrapped can be opened.
-            (RepairError::Open(OpenError::Imprint(imprint)), ForeignState::Accepted)
-                if !matches!(imprint, ImprintError::OtherKey) =>
-            {
-                format!("{imprint}; the state was accepted as it was found")
-            }
-            _ => return Err(error),
-        };
-        examine(self.places, (self.ours, self.foreign), format)?;
-        let replace = || self.replace_journal(&problem, self.foreign);
-        caught(replace).unwrap_or(Err(error))
-    }
-
-    /// Base copies and journals may still have what is in a bad file: then it is written anew. All else stays as it is.
-    /// The engine is opened for it unless it is open.
-    fn of_bad_files(&self, walked: &Walked, trees: Option<&Trees>) -> Mended {
-        let mut mended = Mended::default();
-        let brought = held::bring_back(self.places, &walked.bad_bundles).unwrap_or_else(|error| {
-            tracing::warn!(error = causes(&error), "entries are not brought back from base copy and journal");
-            Vec::new()
-        });
-        for bad in &walked.bad_bundles {
-            if brought.contains(&bad.number()) {
-                mended.entries.push(bad.what.clone());
-            } else {
-                mended.still_bad.push(nowhere(&bad.what));
-            }
-        }
-        match self.refile(&walked.bad_records, trees) {
-            Ok(refiled) => {
-                mended.records.extend(refiled.problems);
-                mended.still_bad.extend(refiled.still_bad);
-            }
-            Err(error) => {
-                tracing::warn!(error = causes(&error), "records are not brought back from base copy and journal");
-                mended.still_bad.extend(walked.bad_records.iter().map(|bad| nowhere(&bad.what)));
-            }
-        }
-        // Whose record is another one has no copy that is known to be right.
-        mended.still_bad.extend(walked.bad_decisions.iter().cloned());
-        mended
-    }
-
     /// Where the engine is whole, and base copy and journal are not, there is no backup and nothing that it could be made
     /// anew of. It has all that they had.
     fn of_bad_parts(&self, found: Repaired) -> Result<Repaired, RepairError> {

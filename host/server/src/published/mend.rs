@@ -28,7 +28,7 @@ use crate::http::failure::causes;
 #[derive(Debug, Default)]
 pub(crate) struct Mended {
     /// What was wrong with each file that was made anew, and where it is now.
-    pub(crate) mended: Vec<String>,
+    pub(crate) anew: Vec<String>,
     /// What is wrong with each that was not, and why it was not.
     pub(crate) still_bad: Vec<String>,
     /// Where the files are whole: why the server does not start with them all the same.
@@ -84,7 +84,7 @@ pub(crate) async fn mend(
         set_aside(&dir, bad).map_err(|error| failed(&bad.path, &error))?;
     }
     sign_anew(&dir, &found, (store, signer)).map_err(|error| failed(&dir, &error))?;
-    Ok(Mended { mended, ..Mended::default() })
+    Ok(Mended { anew: mended, ..Mended::default() })
 }
 
 fn failed(path: &Path, error: &io::Error) -> String {

@@ -155,7 +155,7 @@ impl Finding<'_> {
         let mut walks = [found, Ahead::of(index.walk_unread(unread, *order, STEPS_MAX))];
         while !self.is_done() {
             for walk in &mut walks {
-                walk.peek().map_err(unreadable)?;
+                walk.peek().map_err(|error| unreadable(&error))?;
             }
             if walks.iter().any(|walk| walk.next == Next::Tired) {
                 break;

@@ -118,10 +118,10 @@ impl Queries {
 }
 
 /// What is said where the index cannot be read: its follower makes it anew.
-fn unreadable(error: StorageError) -> Failure {
+fn unreadable(error: &StorageError) -> Failure {
     let failure = Failure::of(ProblemCode::Busy, "the query index cannot be read: it is damaged, and is made anew")
         .with_help("ask again later, or read the entries by their indexes: only `from` and `limit`");
-    Failure { internal: Some(causes(&error)), ..failure }
+    Failure { internal: Some(causes(error)), ..failure }
 }
 
 async fn turn_of(turns: &Arc<Semaphore>, patience: Duration) -> Result<OwnedSemaphorePermit, Failure> {

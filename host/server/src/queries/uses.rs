@@ -82,7 +82,7 @@ fn last_use(
     let mut walk = index.walk(search, *steps_left);
     let (mut found, mut complete, mut reader) = (None, true, app.store.entry_reader());
     while found.is_none() {
-        match walk.step().map_err(super::unreadable)? {
+        match walk.step().map_err(|error| super::unreadable(&error))? {
             Next::Entry(at) => {
                 let entry = match reader.entry(at) {
                     // It may be a use, and nobody can tell.
