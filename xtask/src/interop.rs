@@ -27,6 +27,8 @@ const POSTGRESQL: &str = "tests/interop/postgresql";
 
 /// The SDKs, from the root.
 const SDKS: &str = "sdk";
+/// A plugin whose tests are run with those of the SDKs.
+const PLUGIN: &str = "plugins/spend-limit/typescript";
 
 /// What is played; the same names as `attorn-interop` has, which plays logins in whatever PostgreSQL it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -127,6 +129,7 @@ pub(crate) fn play(
         let sdks = workspace.root().join(SDKS);
         steps.step("packages of the SDKs", REPEAT, || {
             install::node(&sdks)?;
+            install::node(&workspace.root().join(PLUGIN))?;
             install::python(&sdk_python, &sdks, "bin/pytest")
         })?;
     }

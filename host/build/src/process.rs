@@ -1,15 +1,22 @@
-//! Running a child process: never longer than its time, and its output line by line.
+//! Running a child process: never longer than its time, its output line by line, and whatever it started with it.
+//!
+//! It is a process group of its own, so that what it started is ended with it; a signal from the terminal does not reach
+//! it, and it ends when it next writes to whoever is gone.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Lines of its standard error that are kept for the error message.
 const LINES_KEPT_MAX: usize = 60;
+/// Bytes of one line; what is longer is taken for two.
+const LINE_BYTES_MAX: u64 = 64 << 10;
+/// Lines that may wait for whoever shows them; the process waits, then.
+const LINES_WAITING_MAX: usize = 1024;
 /// Bytes of its standard output that are kept; what is asked for here is a path or a few lines.
 const STDOUT_BYTES_MAX: u64 = 64 << 10;
 const POLL: Duration = Duration::from_millis(50);
@@ -23,6 +30,12 @@ pub struct Failed {
 }
 
 impl Failed {
+    /// What happened, without the output.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.problem
+    }
+
     /// What happened, and all that was kept of the output.
     #[must_use]
     pub fn in_full(&self) -> String {
@@ -44,42 +57,41 @@ impl fmt::Display for Failed {
 }
 
 /// Run `command` for at most `time_max`, hand each line of its standard error to `progress`, and give
-/// back its standard output.
+/// back its standard output. There is nothing to read for it.
 ///
 /// # Errors
 ///
 /// When it cannot be started, does not end in time, or ends with an error.
 pub fn run(command: &mut Command, time_max: Duration, progress: &mut dyn FnMut(&str)) -> Result<String, Failed> {
+    run_reading(command, Stdio::null(), time_max, progress)
+}
+
+/// The same for a command that reads this.
+///
+/// # Errors
+///
+/// Those of [`run`].
+pub fn run_reading(
+    command: &mut Command,
+    stdin: Stdio,
+    time_max: Duration,
+    progress: &mut dyn FnMut(&str),
+) -> Result<String, Failed> {
     let shown = shown(command);
     let failed = |problem: String, lines| Failed { problem: format!("`{shown}` {problem}"), lines };
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| failed(format!("could not be started: {error}"), VecDeque::new()))?;
 
-    let (line_sender, lines) = mpsc::channel();
-    let (stdout_sender, stdout) = mpsc::channel();
-    if let (Some(child_stdout), Some(child_stderr)) = (child.stdout.take(), child.stderr.take()) {
-        thread::spawn(move || {
-            for line in BufReader::new(child_stderr).split(b'\n').map_while(Result::ok) {
-                if line_sender.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
-                    return;
-                }
-            }
-        });
-        thread::spawn(move || {
-            let mut text = Vec::new();
-            // A text that cannot be read is as good as an empty one: the caller finds nothing in it.
-            let _ = child_stdout.take(STDOUT_BYTES_MAX).read_to_end(&mut text);
-            let _ = stdout_sender.send(String::from_utf8_lossy(&text).into_owned());
-        });
-    }
-
     let end = Instant::now() + time_max;
+    let (lines, stdout) = outputs(&mut child);
     let mut kept = VecDeque::new();
-    loop {
+    let ended = loop {
         match lines.recv_timeout(POLL) {
             Ok(line) => {
                 progress(&line);
@@ -89,15 +101,28 @@ pub fn run(command: &mut Command, time_max: Duration, progress: &mut dyn FnMut(&
                 kept.push_back(line);
             }
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Disconnected) => break wait(&mut child, end),
         }
         if Instant::now() >= end {
-            stop(&mut child);
-            return Err(failed(format!("did not end within {} s", time_max.as_secs()), kept));
+            break Ok(None);
         }
-    }
-    let status = child.wait().map_err(|error| failed(format!("could not be waited for: {error}"), VecDeque::new()))?;
-    let text = stdout.recv().unwrap_or_default();
+    };
+    // Who closed its standard error may hold its standard output open yet, or have left that to what it started.
+    let said = |stdout: &Receiver<String>| match stdout.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        Err(RecvTimeoutError::Timeout) => None,
+        said => Some(said.unwrap_or_default()),
+    };
+    let (status, text) = match ended.map(|status| status.and_then(|status| Some((status, said(&stdout)?)))) {
+        Ok(Some(ended)) => ended,
+        late => {
+            stop(&mut child);
+            let problem = match late {
+                Err(error) => format!("could not be waited for: {error}"),
+                _ => format!("did not end within {} s", time_max.as_secs()),
+            };
+            return Err(failed(problem, kept));
+        }
+    };
     if !status.success() {
         // Some tools say on their standard output what is wrong.
         kept.extend(text.lines().take(LINES_KEPT_MAX).map(str::to_owned));
@@ -106,7 +131,52 @@ pub fn run(command: &mut Command, time_max: Duration, progress: &mut dyn FnMut(&
     Ok(text)
 }
 
+/// The lines of its standard error, and all of its standard output.
+fn outputs(child: &mut Child) -> (Receiver<String>, Receiver<String>) {
+    let (line_sender, lines) = mpsc::sync_channel(LINES_WAITING_MAX);
+    let (stdout_sender, stdout) = mpsc::channel();
+    if let (Some(child_stdout), Some(child_stderr)) = (child.stdout.take(), child.stderr.take()) {
+        thread::spawn(move || send_lines(BufReader::new(child_stderr), &line_sender));
+        thread::spawn(move || {
+            let mut text = Vec::new();
+            // A text that cannot be read is as good as an empty one: the caller finds nothing in it.
+            let _ = child_stdout.take(STDOUT_BYTES_MAX).read_to_end(&mut text);
+            let _ = stdout_sender.send(String::from_utf8_lossy(&text).into_owned());
+        });
+    }
+    (lines, stdout)
+}
+
+fn send_lines(mut from: impl BufRead, to: &SyncSender<String>) {
+    loop {
+        let mut line = Vec::new();
+        let read = from.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
+        if !read.is_ok_and(|bytes| bytes > 0) || to.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// How it ended, if it does in time.
+fn wait(child: &mut Child, end: Instant) -> std::io::Result<Option<ExitStatus>> {
+    loop {
+        let ended = child.try_wait()?;
+        let left = end.saturating_duration_since(Instant::now());
+        if ended.is_some() || left.is_zero() {
+            return Ok(ended);
+        }
+        thread::sleep(POLL.min(left));
+    }
+}
+
+/// End it, and all that it started and that has made no group of its own.
 fn stop(child: &mut Child) {
+    #[cfg(unix)]
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        // Fails only if nobody is left in it. As long as somebody is, its number is nobody else's.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
     // Either fails only if the child has ended by itself in the meantime.
     let _ = child.kill();
     let _ = child.wait();
@@ -142,6 +212,45 @@ mod tests {
         let (ran, _) = sh("sleep 60", Duration::from_millis(200));
         assert_eq!(ran.unwrap_err(), "`sh -c sleep 60` did not end within 0 s");
         assert!(started.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn what_closes_its_output_and_goes_on_is_ended() {
+        for script in ["exec 2>&-; sleep 60", "exec 1>&- 2>&-; sleep 60", "exec 2>&-; sleep 60 & exit 0"] {
+            let started = Instant::now();
+            let (ran, _) = sh(script, Duration::from_millis(300));
+            assert!(ran.unwrap_err().contains("did not end"), "{script}");
+            assert!(started.elapsed() < Duration::from_secs(20), "{script}");
+        }
+    }
+
+    #[test]
+    fn what_it_started_is_ended_with_it() {
+        let (directory, (ran, _)) = {
+            let directory = tempfile::tempdir().unwrap();
+            let late = directory.path().join("late");
+            let script = format!("(sleep 1; : > '{}') & sleep 60", late.display());
+            (directory, sh(&script, Duration::from_millis(200)))
+        };
+        assert!(ran.unwrap_err().contains("did not end"));
+        thread::sleep(Duration::from_millis(1500));
+        assert!(!directory.path().join("late").exists());
+    }
+
+    #[test]
+    fn a_line_without_end_is_taken_in_parts() {
+        let (ran, lines) = sh("head -c 200000 /dev/zero | tr '\\0' a >&2", LONG);
+        assert_eq!(ran.unwrap(), "");
+        assert_eq!(lines.iter().map(String::len).collect::<Vec<_>>(), [65536, 65536, 65536, 3392]);
+    }
+
+    #[test]
+    fn what_is_to_be_read_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("in");
+        std::fs::write(&path, "given").unwrap();
+        let file = std::fs::File::open(path).unwrap();
+        assert_eq!(run_reading(&mut Command::new("cat"), file.into(), LONG, &mut |_| {}).unwrap(), "given");
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Language {
     ) -> Result<Compiled, ProjectError> {
         match self {
             Self::Rust => rust::build(directory, home, progress),
-            Self::TypeScript => typescript::build(home, progress),
+            Self::TypeScript => typescript::build(directory, home, progress),
         }
     }
 }

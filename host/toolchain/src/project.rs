@@ -20,8 +20,10 @@ pub const COMPONENT: &str = "policy.wasm";
 const SOURCES_MAX: usize = 10_000;
 const SOURCE_BYTES_MAX: u64 = 64 << 20;
 
-/// What is no source, at the top of the directory: what a build makes, and what is about the policy.
-const NO_SOURCES: &[&str] = &["target", "node_modules", COMPONENT, "cases", "README.md", "settings.json"];
+/// What is no source: what a build makes, and what is about the policy, at the top of the directory and of the projects
+/// in it; and packages, wherever they lie.
+const NO_SOURCES: &[&str] = &["target", COMPONENT, "cases", "README.md", "settings.json"];
+const PACKAGES: &str = "node_modules";
 
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
@@ -134,8 +136,9 @@ fn list(top: &Path, directory: &Path, files: &mut Vec<String>) -> Result<(), Pro
     for entry in fs::read_dir(directory).map_err(file(directory))? {
         let entry = entry.map_err(file(directory))?;
         let (path, name) = (entry.path(), entry.file_name());
-        let is_top = directory == top && NO_SOURCES.iter().any(|other| name == *other);
-        if is_top || name.to_string_lossy().starts_with('.') {
+        let is_project = Language::ALL.iter().any(|language| directory == top.join(language.as_str()));
+        let is_none = (directory == top || is_project) && NO_SOURCES.iter().any(|other| name == *other);
+        if is_none || name == PACKAGES || name.to_string_lossy().starts_with('.') {
             continue;
         }
         // Of a link, what it leads to counts; cargo follows it, too. One that leads in a circle has too many files.
@@ -199,8 +202,18 @@ mod tests {
         let one = of(&[("Cargo.toml", "a"), ("src/lib.rs", "b")]);
         let with = [("Cargo.toml", "a"), ("src/lib.rs", "b"), ("target/x", "y"), ("policy.wasm", "z"), (".git/x", "y")];
         assert_eq!(of(&with), one);
+        let deeper = [
+            ("Cargo.toml", "a"),
+            ("src/lib.rs", "b"),
+            ("typescript/node_modules/a/a.js", "y"),
+            ("typescript/target/test/a.mjs", "y"),
+            ("rust/policy.wasm", "z"),
+            ("src/vendor/node_modules/a/a.js", "y"),
+        ];
+        assert_eq!(of(&deeper), one);
         for other in [
-            &[("Cargo.toml", "a"), ("src/lib.rs", "c")][..],
+            &[("Cargo.toml", "a"), ("src/lib.rs", "b"), ("other/policy.wasm", "z")][..],
+            &[("Cargo.toml", "a"), ("src/lib.rs", "c")],
             &[("Cargo.toml", "ab"), ("src/lib.rs", "")],
             &[("Cargo.toml", "a"), ("src/lib2.rs", "b")],
             &[("Cargo.toml", "a"), ("src/lib.rs", "b"), ("src/target", "")],

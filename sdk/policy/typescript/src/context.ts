@@ -128,7 +128,7 @@ export class Context {
     // Later hosts may say more of it.
     const value = readJson(WANTED, found[1], json());
     const { kind, target } = typeof value === "object" && value !== null ? (value as Partial<Wanted>) : {};
-    const read = WANTED_SHAPE.read({ kind, ...(target === null ? {} : { target }) }, WANTED);
+    const read = WANTED_SHAPE.read({ kind, ...(target === null || target === undefined ? {} : { target }) }, WANTED);
     return { kind: read.kind, target: read.target ?? null };
   }
 }

@@ -108,13 +108,18 @@ export function isResourcePattern(pattern: string): boolean {
     return true;
   }
   const isUnder = pattern.endsWith("/*");
-  const [type = "", ...id] = (isUnder ? pattern.slice(0, -2) : pattern).split("/");
+  const path = isUnder ? pattern.slice(0, -2) : pattern;
+  const [type = "", ...id] = path.split("/");
   const fits = (segment: string) => RESOURCE_SEGMENT.test(segment) && segment !== "." && segment !== "..";
   const enough = isUnder || id.length > 0;
-  return pattern.length <= 258 && id.length < 16 && RESOURCE_TYPE.test(type) && enough && id.every(fits);
+  return path.length <= 256 && id.length < 16 && RESOURCE_TYPE.test(type) && enough && id.every(fits);
 }
 
 function covers(pattern: string, path: string): boolean {
-  // The separator stays in the prefix: `account/` is no prefix of `accounts/1`.
-  return pattern.endsWith("*") ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
+  if (!pattern.endsWith("*")) {
+    return path === pattern;
+  }
+  // The separator stays in the prefix: `account/` is no prefix of `accounts/1`. Something follows it.
+  const prefix = pattern.slice(0, -1);
+  return path.startsWith(prefix) && path.length > prefix.length;
 }

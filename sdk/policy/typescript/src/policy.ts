@@ -58,6 +58,9 @@ export class Policy<S = unknown> {
     const { settings: shape, reasons, requirements: wants } = this.#definition;
     const settings = readJson("settings", settingsText, shape);
     const wanted = wants?.call(this.#definition, settings) ?? {};
+    if (isPromise(wanted)) {
+      throw new PolicyError("`requirements` gave a promise, which says nothing of what is needed: nobody waits for it");
+    }
     const requirements: Requirements = {
       facts: [...(wanted.facts ?? [])],
       reasons: [...(wanted.reasons ?? []), ...reasons].map(({ code, text, public: shown }) => ({
@@ -86,8 +89,12 @@ function sure(said: unknown): Verdict {
   if (said instanceof Verdict) {
     return said;
   }
-  if (typeof (said as { then?: unknown } | null | undefined)?.then === "function") {
+  if (isPromise(said)) {
     throw new PolicyError("`evaluate` gave a promise: a policy has nothing to wait for, and nobody waits for it");
   }
   throw new PolicyError(`\`evaluate\` gave no verdict: ${said === undefined ? "nothing" : textOf(said)}`);
+}
+
+function isPromise(said: unknown): boolean {
+  return typeof (said as { then?: unknown } | null | undefined)?.then === "function";
 }

@@ -42,12 +42,11 @@ for (const name of ["performance", "WeakRef", "FinalizationRegistry", "SharedArr
   Reflect.deleteProperty(globalThis, name);
 }
 
-const words = (given: unknown[]) => given.map((one) => (typeof one === "string" ? one : JSON.stringify(one))).join(" ");
 const console = {
-  debug: (...given: unknown[]) => log.debug(words(given)),
-  log: (...given: unknown[]) => log.info(words(given)),
-  info: (...given: unknown[]) => log.info(words(given)),
-  warn: (...given: unknown[]) => log.warn(words(given)),
-  error: (...given: unknown[]) => log.error(words(given)),
+  debug: (...given: unknown[]) => log.debug(log.line(given)),
+  log: (...given: unknown[]) => log.info(log.line(given)),
+  info: (...given: unknown[]) => log.info(log.line(given)),
+  warn: (...given: unknown[]) => log.warn(log.line(given)),
+  error: (...given: unknown[]) => log.error(log.line(given)),
 };
 put(globalThis, "console", console);

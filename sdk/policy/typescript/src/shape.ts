@@ -63,15 +63,16 @@ export function object<M extends Members>(members: M): Shape<ObjectOf<M>> {
         throw wrong(below(path, name), `unknown field \`${name}\`, expected ${known === "" ? "none" : known}`);
       }
     }
-    const read: [string, unknown][] = [];
+    // What every object has is in this one neither: a member that is missing is `undefined`, whatever it is called.
+    const read = Object.create(null) as Record<string, unknown>;
     for (const [name, shape] of shapes) {
       if (given.has(name)) {
-        read.push([name, shape.read(given.get(name), below(path, name))]);
+        read[name] = shape.read(given.get(name), below(path, name));
       } else if (!shape.optional) {
         throw wrong(path, `missing field \`${name}\``);
       }
     }
-    return Object.fromEntries(read) as ObjectOf<M>;
+    return read as ObjectOf<M>;
   });
 }
 

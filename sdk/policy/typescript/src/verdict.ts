@@ -14,6 +14,8 @@ import { NUMBER_MAX } from "./help.js";
 
 const CODE = /^[a-z][a-z0-9_]{0,63}$/;
 const USES_MAX = 2 ** 32 - 1;
+/** Nobody nests parameters deeper; what contains itself would go on for ever. */
+const PARAMETERS_DEPTH_MAX = 32;
 
 /** A reason that a policy may give: declare each once, and list them in the policy's `reasons`. */
 export class DeclaredReason implements ReasonDeclaration {
@@ -84,9 +86,12 @@ abstract class WithTerms<Self> extends Verdict {
     return this.with({ ...this.terms, debits: [...this.terms.debits, debit] });
   }
 
-  /** And the enforcement point must do this; if none can, the decision is a deny. */
+  /**
+   * And the enforcement point must do this; if none can, the decision is a deny. Parameters are JSON and nothing else:
+   * what JSON would leave out or write as `null`, and a `Date` or `Map`, throws.
+   */
   oblige(kind: string, parameters: { readonly [name: string]: unknown }): Self {
-    const obligation: Obligation = { kind, parameters: JSON.stringify(parameters) };
+    const obligation: Obligation = { kind, parameters: JSON.stringify(plainJson(parameters, kind, 0)) };
     return this.with({ ...this.terms, obligations: [...this.terms.obligations, obligation] });
   }
 }
@@ -195,6 +200,36 @@ export function deny(why: DeclaredReason | Reason, ...more: (DeclaredReason | Re
 /** This request is not this policy's business. */
 export function abstain(): Verdict {
   return new Abstain();
+}
+
+/** A copy that JSON writes as it is: a parameter that got lost would be one that nobody keeps. */
+function plainJson(value: unknown, at: string, depth: number): unknown {
+  const refused = (problem: string) => new PolicyError(`obligation \`${at}\`: ${problem}`);
+  if (depth > PARAMETERS_DEPTH_MAX) {
+    throw refused(`it is more than ${PARAMETERS_DEPTH_MAX} deep`);
+  }
+  if (value === null || typeof value === "boolean" || typeof value === "string") {
+    return value;
+  }
+  if (typeof value === "number" && Number.isFinite(value)) {
+    return value;
+  }
+  if (Array.isArray(value)) {
+    // Not `map`, which passes over holes.
+    return Array.from(value as unknown[], (one, index) => plainJson(one, `${at}[${index}]`, depth + 1));
+  }
+  const kind: unknown = typeof value === "object" ? Object.getPrototypeOf(value) : undefined;
+  if (typeof value !== "object" || (kind !== null && kind !== Object.prototype)) {
+    throw refused(`${typeof value === "number" ? String(value) : `this ${typeof value}`} is not JSON`);
+  }
+  if (Object.getOwnPropertySymbols(value).length > 0) {
+    throw refused("a symbol is no name in JSON");
+  }
+  const copy = Object.create(null) as Record<string, unknown>;
+  for (const [name, one] of Object.entries(value)) {
+    copy[name] = plainJson(one, `${at}.${name}`, depth + 1);
+  }
+  return copy;
 }
 
 function plain(why: DeclaredReason | Reason): Reason {

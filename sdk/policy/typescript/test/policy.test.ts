@@ -165,6 +165,18 @@ test("what is no verdict denies, and a promise says why", () => {
   }
 });
 
+test("requirements that are a promise are none, and refuse the settings", () => {
+  const late = definePolicy({
+    name: "late",
+    version: "0.0.0",
+    settings: object({}),
+    reasons: [],
+    requirements: (async () => ({ facts: [RISK] })) as never,
+    evaluate: () => allow(),
+  });
+  assert.throws(() => new Tested(late, {}), /`requirements` gave a promise/);
+});
+
 test("what is not declared is found by tests before the host finds it", () => {
   const careless = definePolicy({
     name: "careless",

@@ -4,8 +4,11 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 
+const SANDBOX = new URL("../src/sandbox.js", import.meta.url).href;
+const LOG = new URL("../src/log.js", import.meta.url).href;
+
 function run(code: string): string {
-  const sandbox = new URL("../src/sandbox.js", import.meta.url).href;
+  const sandbox = SANDBOX;
   const program = `const { writeSync } = await import("node:fs"); await import(${JSON.stringify(sandbox)});
     let said; try { said = String(${code}); } catch (error) { said = error.message; } writeSync(1, said);`;
   const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", program], { encoding: "utf8" });
@@ -35,4 +38,27 @@ test("every way to the clock is closed, and calculating with times goes on", () 
 test("there is no chance", () => {
   assert.match(run("Math.random()"), /^a policy has no source of random numbers/);
   assert.match(run("(() => { Math.random = () => 4; return Math.random(); })()"), /^Cannot assign/);
+});
+
+test("a line that is logged while a module is made is written once, and ends", () => {
+  const program = `await import(${JSON.stringify(SANDBOX)}); const log = await import(${JSON.stringify(LOG)});
+    console.log("from console", 1); log.warn("from log");`;
+  const ran = spawnSync(process.execPath, ["--input-type=module", "-e", program], { encoding: "utf8" });
+  assert.deepEqual([ran.status, ran.stderr], [0, "info: from console 1\nwarn: from log\n"]);
+});
+
+test("nothing that is logged throws", () => {
+  const program = `await import(${JSON.stringify(SANDBOX)}); const log = await import(${JSON.stringify(LOG)});
+    const circle = {}; circle.circle = circle;
+    console.log(7n, { a: [7n] }, undefined, () => 1, Symbol("s"), null, NaN);
+    console.warn(circle, { toJSON() { throw new Error("again"); } }, Object.create(null));
+    console.error(new TypeError("wrong"));
+    log.info({ toString() { throw new Error("again"); } });`;
+  const ran = spawnSync(process.execPath, ["--input-type=module", "-e", program], { encoding: "utf8" });
+  const lines = ran.stderr.split("\n");
+  assert.equal(lines[0], 'info: 7 {"a":["7"]} undefined () => 1 Symbol(s) null null');
+  assert.equal(lines[1], "warn: (cannot be written) (cannot be written) {}");
+  assert.match(lines[2] ?? "", /^error: TypeError: wrong \(at /);
+  assert.equal(lines[3], "info: {}");
+  assert.equal(ran.status, 0);
 });

@@ -38,6 +38,14 @@ test("what every object has is in none", () => {
   }
 });
 
+test("a member that is missing is undefined, whatever it is called", () => {
+  for (const name of ["constructor", "toString", "__proto__"]) {
+    const read = readJson("settings", "{}", object({ [name]: optional(integer()) }));
+    assert.equal(read[name], undefined, name);
+    assert.equal(readJson("settings", `{"${name}":1}`, object({ [name]: optional(integer()) }))[name], 1, name);
+  }
+});
+
 test("characters are counted as JSON Schema counts them", () => {
   assert.equal(readJson("settings", '"😀😀"', string({ max: 2 })), "😀😀");
   refused(string({ min: 3 }), '"😀😀"', "settings: it has 2 characters, and 3 or more are expected");
@@ -51,8 +59,8 @@ test("a pattern that remembers where it was is no pattern", () => {
 
 test("an optional member is missing or right", () => {
   const shape = object({ a: optional(integer()), b: optional(string()).describe("the second") });
-  assert.deepEqual(readJson("settings", "{}", shape), {});
-  assert.deepEqual(readJson("settings", '{"b":"x"}', shape), { b: "x" });
+  assert.deepEqual(readJson("settings", "{}", shape), Object.create(null));
+  assert.deepEqual({ ...readJson("settings", '{"b":"x"}', shape) }, { b: "x" });
   refused(shape, '{"a":null}', "settings: at `a`: null, expected a whole number");
   assert.deepEqual(shape.schema["required"], []);
   assert.deepEqual((shape.schema["properties"] as Record<string, unknown>)["b"], {

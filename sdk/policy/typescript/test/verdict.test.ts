@@ -1,6 +1,7 @@
 /** Verdicts and the context: the terms that were asked for, and what cannot be asked for. */
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import {
@@ -9,6 +10,7 @@ import {
   actionMatches,
   allow,
   challenge,
+  isActionPattern,
   isResourcePattern,
   ms,
   parseAmount,
@@ -66,6 +68,34 @@ test("numbers that the host would refuse are refused where they are written", ()
   assert.throws(() => publicReason("Not-A-Code", ""), /is no code of a reason/);
 });
 
+test("parameters of an obligation are JSON, and none gets lost", () => {
+  const parameters = (given: unknown) => {
+    const raw = allow().oblige("redact", given as { [name: string]: unknown }).raw();
+    return raw.tag === "allow" ? raw.val.terms.obligations[0]?.parameters : undefined;
+  };
+  assert.equal(parameters({ a: [1, -0.5, null, true, "x"], b: { __proto__: null, c: {} } }), '{"a":[1,-0.5,null,true,"x"],"b":{"c":{}}}');
+  assert.equal(parameters(JSON.parse('{"__proto__":1}')), '{"__proto__":1}');
+  const circle: { [name: string]: unknown } = {};
+  circle["a"] = circle;
+  for (const [given, message] of [
+    [{ max: undefined }, "obligation `redact.max`: this undefined is not JSON"],
+    [{ max: NaN }, "obligation `redact.max`: NaN is not JSON"],
+    [{ max: -Infinity }, "obligation `redact.max`: -Infinity is not JSON"],
+    [{ max: 1n }, "obligation `redact.max`: this bigint is not JSON"],
+    [{ a: [{ b: () => 1 }] }, "obligation `redact.a[0].b`: this function is not JSON"],
+    [{ a: Symbol("s") }, "obligation `redact.a`: this symbol is not JSON"],
+    [{ a: new Array(1) }, "obligation `redact.a[0]`: this undefined is not JSON"],
+    [{ a: new Date(0) }, "obligation `redact.a`: this object is not JSON"],
+    [{ a: new Map([["b", 1]]) }, "obligation `redact.a`: this object is not JSON"],
+    [{ toJSON: () => ({}) }, "obligation `redact.toJSON`: this function is not JSON"],
+    [{ [Symbol("s")]: 1 }, "obligation `redact`: a symbol is no name in JSON"],
+    [undefined, "obligation `redact`: this undefined is not JSON"],
+    [circle, `obligation \`redact${".a".repeat(33)}\`: it is more than 32 deep`],
+  ] as const) {
+    assert.throws(() => parameters(given), { name: "PolicyError", message });
+  }
+});
+
 test("amounts are whole numbers that every reader reads as the same", () => {
   for (const [value, amount] of [
     [1, 1n],
@@ -112,6 +142,35 @@ test("patterns cover whole segments, and what is none is an error", () => {
   }
 });
 
+interface Vectors {
+  readonly covers: readonly { readonly pattern: string; readonly yes: readonly string[]; readonly no: readonly string[] }[];
+  readonly refused: readonly string[];
+}
+
+test("patterns are the host's", () => {
+  const file = new URL("../../../../../tests/vectors/patterns.json", import.meta.url);
+  const vectors = JSON.parse(readFileSync(file, "utf8")) as { actions: Vectors; resources: Vectors };
+  for (const [kind, is, matches] of [
+    ["actions", isActionPattern, actionMatches],
+    ["resources", isResourcePattern, resourceMatches],
+  ] as const) {
+    const { covers, refused } = vectors[kind];
+    assert.ok(covers.length > 0 && refused.length > 0);
+    for (const { pattern, yes, no } of covers) {
+      assert.ok(is(pattern), pattern);
+      yes.forEach((path) => assert.equal(matches(pattern, path), true, `${pattern} ${path}`));
+      no.forEach((path) => assert.equal(matches(pattern, path), false, `${pattern} ${path}`));
+    }
+    for (const text of refused) {
+      assert.equal(is(text), false, text);
+      assert.throws(() => matches(text, "account/42"), /is no pattern of/, text);
+    }
+  }
+  // No host sends such a path.
+  assert.equal(resourceMatches("account/*", "account/"), false);
+  assert.equal(actionMatches("account.*", "account."), false);
+});
+
 test("the context is read by name, and a credential that is no token is seen", () => {
   const raw = context("db.query", "database/crm/main");
   assert.deepEqual([raw.request.resourceType, raw.request.resourceId], ["database", "crm/main"]);
@@ -125,6 +184,10 @@ test("the context is read by name, and a credential that is no token is seen", (
   assert.deepEqual(ctx.wantedCredential(), { kind: "postgresql", target: "crm" });
   raw.extensions[1] = ["attorn.credential", '{"kind":"proxy","target":null}'];
   assert.deepEqual(ctx.wantedCredential(), { kind: "proxy", target: null });
+  raw.extensions[1] = ["attorn.credential", '{"kind":"proxy"}'];
+  assert.deepEqual(ctx.wantedCredential(), { kind: "proxy", target: null });
+  raw.extensions[1] = ["attorn.credential", '{"kind":"proxy","target":7}'];
+  assert.throws(() => ctx.wantedCredential(), /attorn.credential/);
   raw.extensions[1] = ["attorn.credential", "7"];
   assert.throws(() => ctx.wantedCredential(), /attorn.credential/);
   assert.throws(() => ctx.counter("spent"), /counter `spent` is not among the requirements/);

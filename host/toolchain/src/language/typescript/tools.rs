@@ -1,33 +1,72 @@
 //! Node's tools: got once, by a lock file that this program brings, and kept in the user's cache; and the packages of a
-//! project, by its own lock file. Scripts of packages are never run.
+//! project, by its own lock file.
+//!
+//! What runs with the rights of whoever builds: `node` and `npm` of the `PATH`, and `tsc` and esbuild as the lock file of
+//! this program names them by their digests. npm checks those when it gets them; from then on nobody but the user may
+//! write there. Of a project nothing runs: no script of a package, no package from git, and no setting of npm but those
+//! that [`settled`](super::settled) lists. A project does choose its registry and its packages, so whoever builds it asks
+//! servers of its choice for files. None of these processes gets the environment beyond what is listed here.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use attorn_build::process::{self, Failed};
 
-use super::interpreter;
+use super::{interpreter, settled};
 use crate::doctor::version;
 use crate::project::{ProjectError, file};
+
+mod owned;
 
 const PACKAGE: &str = include_str!("package.json");
 const LOCK: &str = include_str!("package-lock.json");
 
 const NODE_HELP: &str = "Node 20 or later and npm are needed: https://nodejs.org";
 const REGISTRY_HELP: &str = "npm's registry is needed once; then the packages are kept";
+const LOCK_HELP: &str =
+    "`package-lock.json` does not fit `package.json`: run `npm install --package-lock-only`, and keep what it writes";
+const GIT_HELP: &str =
+    "packages from git are not taken: name a version in a registry, or put its sources in the project";
 const NODE_MAJOR_MIN: u32 = 20;
 
 /// There may be much to download, over a slow line.
 const INSTALL_MAX: Duration = Duration::from_mins(10);
+/// Lines of npm's that are kept of an error.
+const SAID_LINES_MAX: usize = 8;
 /// What a tool may take for a project.
 const RUN_MAX: Duration = Duration::from_mins(2);
 
-/// In a project's `node_modules`, the digest of the lock file that they are of.
-const STAMP: &str = ".attorn-lock";
+/// What a tool is given of the environment: where things are, and the way out. Nothing that makes Node, npm or esbuild
+/// run something else, and nobody's secrets.
+const ENVIRONMENT: &[&str] = &[
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+    "XDG_RUNTIME_DIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "NODE_EXTRA_CA_CERTS",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+/// npm's own settings, by the user: `npm_config_registry` and the like.
+const NPM_SETTING: &str = "npm_config_";
+
+/// No program has this name. npm would run it for a package from git, and looks for it in the `PATH` alone.
+const NO_GIT: &str = "attorn-takes-no-package-from-git";
+/// What holds in each npm that npm starts, too, where a project's `.npmrc` says otherwise.
+const NPM: &[(&str, &str)] =
+    &[("npm_config_ignore_scripts", "true"), ("npm_config_allow_git", "none"), ("npm_config_git", NO_GIT)];
 
 /// The tools, as they are installed.
 pub(super) struct Tools {
@@ -53,6 +92,7 @@ impl Tools {
         let home = cache.join(format!("typescript-{}", &digest[..16]));
         let tools = Self { home };
         if tools.home.is_dir() {
+            owned::check(&cache, &tools.home)?;
             return Ok(tools);
         }
         progress("getting TypeScript, esbuild and QuickJS from npm's registry, once");
@@ -61,28 +101,36 @@ impl Tools {
         for (name, text) in [("package.json", PACKAGE), ("package-lock.json", LOCK)] {
             fs::write(beside.path().join(name), text).map_err(file(beside.path()))?;
         }
-        ci(beside.path(), progress)?;
+        ci(beside.path())?;
         let interpreter = interpreter::within(&beside.path().join("node_modules"))?;
         let path = beside.path().join(interpreter::FILE);
         fs::write(&path, interpreter).map_err(file(&path))?;
+        owned::make(&cache, beside.path())?;
         match fs::rename(beside.path(), &tools.home) {
             // Another build was faster.
-            Err(_) if tools.home.is_dir() => Ok(tools),
-            renamed => renamed.map(|()| tools).map_err(file(&cache)),
+            Err(_) if tools.home.is_dir() => {}
+            renamed => renamed.map_err(file(&cache))?,
         }
+        owned::check(&cache, &tools.home)?;
+        Ok(tools)
     }
 
-    /// A tool, run in a directory; what it says on its standard error is shown.
+    /// A tool, run in a directory; it gives what it says on its standard output. What it says on its standard error is
+    /// shown if it does its work, and else in the error alone.
     pub(super) fn run(
         &self,
         tool: &str,
-        arguments: &[&str],
+        arguments: &[&OsStr],
+        stdin: Stdio,
         within: &Path,
         progress: &mut dyn FnMut(&str),
-    ) -> Result<(), Failed> {
-        let mut command = Command::new(self.home.join("node_modules/.bin").join(tool));
-        command.args(arguments).current_dir(within).env_remove("NODE_OPTIONS").env_remove("NODE_PATH");
-        process::run(&mut command, RUN_MAX, progress).map(drop)
+    ) -> Result<String, Failed> {
+        let mut said = Vec::new();
+        let mut command = command(self.home.join("node_modules/.bin").join(tool));
+        command.args(arguments).current_dir(within);
+        let output = process::run_reading(&mut command, stdin, RUN_MAX, &mut |line| said.push(line.to_owned()))?;
+        said.iter().for_each(|line| progress(line));
+        Ok(output)
     }
 
     /// The interpreter, which is looked at anew: somebody else may have written there.
@@ -97,43 +145,69 @@ impl Tools {
     }
 }
 
-/// Have the packages of a project in place, as its lock file names them. Where there is none it is made, and is a source
-/// from then on.
+/// Have the packages of a project in place, as its lock file names them: each time anew, since what lies in
+/// `node_modules` may have come with the project. Where there is no lock file it is made, and is a source from then on.
 pub(super) fn install(home: &Path, progress: &mut dyn FnMut(&str)) -> Result<(), ProjectError> {
-    let lock = home.join("package-lock.json");
-    let stamp = home.join("node_modules").join(STAMP);
-    let digest = || -> io::Result<String> {
-        let bytes = [fs::read(home.join("package.json"))?, fs::read(&lock)?].concat();
-        Ok(blake3::hash(&bytes).to_hex().to_string())
-    };
-    if !lock.is_file() {
+    settled::check(home)?;
+    if !home.join(settled::LOCK).is_file() {
         progress("making `package-lock.json`: keep it with the sources");
-        npm(home, &["install", "--package-lock-only", "--omit-lockfile-registry-resolved"], progress)?;
+        npm(home, &["install", "--package-lock-only", "--omit-lockfile-registry-resolved"])?;
+        settled::check(home)?;
     }
-    let wanted = digest().map_err(file(&lock))?;
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(());
-    }
-    ci(home, progress)?;
-    // Last, so that what was interrupted is done again.
-    fs::write(&stamp, wanted).map_err(file(&stamp))
+    ci(home)
 }
 
-fn ci(within: &Path, progress: &mut dyn FnMut(&str)) -> Result<(), ProjectError> {
-    npm(within, &["ci"], progress)
+fn ci(within: &Path) -> Result<(), ProjectError> {
+    npm(within, &["ci", "--prefer-offline"])
 }
 
-fn npm(within: &Path, arguments: &[&str], progress: &mut dyn FnMut(&str)) -> Result<(), ProjectError> {
-    let mut npm = Command::new("npm");
-    npm.args(arguments).args([
+fn npm(within: &Path, arguments: &[&str]) -> Result<(), ProjectError> {
+    let mut npm = command("npm");
+    npm.args(arguments).envs(NPM.iter().copied()).args([
         "--ignore-scripts",
+        "--allow-git=none",
+        &format!("--git={NO_GIT}"),
+        // Or a `package.json` further up would make its own `.npmrc` count.
+        "--workspaces=false",
         "--no-audit",
         "--no-fund",
         "--no-update-notifier",
         "--loglevel=error",
     ]);
-    let ran = process::run(npm.current_dir(within), INSTALL_MAX, progress);
-    ran.map(drop).map_err(|failed| ProjectError::Tool { problem: failed.to_string(), help: REGISTRY_HELP })
+    // Of an error npm says the usage of the command at length, after what is wrong.
+    let mut said = Vec::new();
+    let ran = process::run(npm.current_dir(within), INSTALL_MAX, &mut |line| {
+        if !matches!(line, "" | "npm error") && said.len() < SAID_LINES_MAX {
+            said.push(line.to_owned());
+        }
+    });
+    ran.map(drop).map_err(|failed| {
+        let said = said.join("\n");
+        ProjectError::Tool { problem: format!("{}\n{said}", failed.what()), help: help(&said) }
+    })
+}
+
+/// What to do about what npm says.
+fn help(said: &str) -> &'static str {
+    match () {
+        () if said.contains("`npm ci` can only install packages when") => LOCK_HELP,
+        () if said.contains("EALLOWGIT") || said.contains(NO_GIT) => GIT_HELP,
+        () => REGISTRY_HELP,
+    }
+}
+
+/// A program with nothing of the environment but what is listed above.
+fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().envs(env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_passed_on)));
+    command
+}
+
+/// Names of proxies and of npm's settings are written in small letters, too.
+fn is_passed_on(name: &str) -> bool {
+    let same = |other: &str| name == other || other.ends_with("_PROXY") && name.eq_ignore_ascii_case(other);
+    let is_setting = name.get(..NPM_SETTING.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(NPM_SETTING));
+    is_setting || ENVIRONMENT.iter().any(|other| same(other))
 }
 
 /// The user's cache, by the rules of XDG.
@@ -145,4 +219,52 @@ fn cache() -> Result<PathBuf, ProjectError> {
         help: "set `XDG_CACHE_HOME` to a directory of yours",
     };
     Ok(cache.ok_or_else(problem)?.join("attorn"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_npm_says_has_the_help_that_fits() {
+        for (said, expected) in [
+            (
+                "npm error code EUSAGE\nnpm error `npm ci` can only install packages when your package.json and",
+                LOCK_HELP,
+            ),
+            ("npm error code EALLOWGIT\nnpm error Fetching packages of type \"git\" have been disabled", GIT_HELP),
+            ("npm error syscall spawn attorn-takes-no-package-from-git", GIT_HELP),
+            ("npm error code ECONNREFUSED", REGISTRY_HELP),
+        ] {
+            assert_eq!(help(said), expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn nobodys_secrets_reach_a_tool_and_nothing_that_makes_it_another_one() {
+        for name in ["PATH", "HOME", "https_proxy", "HTTPS_PROXY", "npm_config_registry", "NPM_CONFIG_CACHE"] {
+            assert!(is_passed_on(name), "{name}");
+        }
+        for name in [
+            "ATTORN_TOKEN",
+            "NPM_TOKEN",
+            "NODE_OPTIONS",
+            "NODE_PATH",
+            "ESBUILD_BINARY_PATH",
+            "LD_PRELOAD",
+            "GIT_SSH_COMMAND",
+            "path",
+            "npm_confi",
+            "npm_config",
+            "",
+        ] {
+            assert!(!is_passed_on(name), "{name}");
+        }
+        let given = command("npm").get_envs().filter_map(|(name, _)| name.to_str()).any(|name| !is_passed_on(name));
+        assert!(!given);
+        // Cargo sets this one for every test.
+        assert!(env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let said = process::run(&mut command("env"), RUN_MAX, &mut |_| {}).unwrap();
+        assert!(said.contains("PATH=") && !said.contains("CARGO_MANIFEST_DIR"), "{said}");
+    }
 }
