@@ -155,7 +155,7 @@ impl Repository {
     /// A list from its first part on, as far as it stays at the registry.
     async fn parts(&mut self, mut ask: Ask, mut response: Response) -> Result<Listed, Failure> {
         let mut referrers = Referrers::default();
-        for _ in 0..PARTS_MAX {
+        for left in (0..PARTS_MAX).rev() {
             if response.status() != StatusCode::OK {
                 return Err(transport::refusal("to list more signatures", response).await);
             }
@@ -168,6 +168,9 @@ impl Repository {
                 Failure::new("the list of signatures goes on where the registry is not")
                     .with_help("whoever runs it can say why it leads there")
             })?;
+            if left == 0 {
+                break;
+            }
             response = self.transport.send(&ask).await?;
         }
         Ok(Listed { referrers, has_more: true })
