@@ -3,14 +3,14 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::encode::encode;
 use crate::error::BuildError;
 use crate::process::run;
 use crate::target::{StandardLibrary, TARGET, WasmTarget};
-use crate::tools;
+use crate::{tools, whole};
 
 const CARGO_MAX: Duration = Duration::from_hours(1);
 const PACKAGE_NAME_MAX: Duration = Duration::from_mins(2);
@@ -137,7 +137,11 @@ impl Unit {
             }
             read => read.map_err(file(&self.module))?,
         };
-        write_whole(&self.component, &encode(&self.name, &module)?)?;
+        let component = encode(&self.name, &module)?;
+        if let Some(directory) = self.component.parent() {
+            fs::create_dir_all(directory).map_err(file(directory))?;
+        }
+        whole::write(&self.component, &component).map_err(file(&self.component))?;
         Ok(Component { name: self.name, path: self.component })
     }
 }
@@ -201,16 +205,6 @@ fn rustflags() -> String {
     // Messages of panics hold paths, and a component is for others than whoever built it.
     let remap = tools::cargo_home().map(|home| format!("--remap-path-prefix={}=/cargo", home.display()));
     [Some(stack), remap].into_iter().flatten().collect::<Vec<_>>().join("\u{1f}")
-}
-
-/// Whoever reads the file finds the old one or the new one, whole.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory).map_err(file(directory))?;
-    }
-    let partial = path.with_extension(format!("partial-{}", process::id()));
-    fs::write(&partial, bytes).map_err(file(&partial))?;
-    fs::rename(&partial, path).map_err(file(path))
 }
 
 fn file(path: &Path) -> impl FnOnce(io::Error) -> BuildError {
@@ -280,7 +274,8 @@ mod tests {
         let request =
             BuildRequest { manifest: &manifest, target_dir: root.path(), artifacts: Artifacts::Packages(&["a"]) };
         let stale = root.path().join("wasm32-unknown-unknown/wasm/a.wasm");
-        write_whole(&stale, b"stale").unwrap();
+        fs::create_dir_all(stale.parent().unwrap()).unwrap();
+        fs::write(&stale, b"stale").unwrap();
         // There is no such manifest, so cargo fails at once.
         let error = build(&WasmTarget(StandardLibrary::Installed), &request, &mut |_| {}).unwrap_err().to_string();
         assert!(error.starts_with("cargo could not build `a`: `"), "{error}");

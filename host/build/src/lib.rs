@@ -12,6 +12,7 @@ mod error;
 pub mod process;
 mod target;
 mod tools;
+pub mod whole;
 
 pub use compile::{Artifacts, BuildRequest, Component, build, package_name};
 pub use encode::component_of_wat;

@@ -108,6 +108,7 @@ fn arguments_that_mean_nothing_are_refused() {
         ("policy publish c spend-limit:1", "it names no registry"),
         ("policy publish c https://ghcr.io/a:1", "it is a URL"),
         ("policy publish c ghcr.io/a:1 --signature s --unsigned", "cannot be used with"),
+        ("policy publish c ghcr.io/a:1 --public-key k --unsigned", "cannot be used with"),
         ("policy publish c ghcr.io/a:1 --username ci", "--password-file"),
         ("policy publish c ghcr.io/a:1 --username ci --password secret", "unexpected argument"),
         ("policy publish c ghcr.io/a:1 --password-file p", "--username"),

@@ -40,6 +40,11 @@ impl Failure {
         Self { exit: Exit::VerificationFailed, ..Self::of(error) }
     }
 
+    /// What came or was kept is not what was signed or named.
+    pub(crate) fn unverified(message: impl Into<String>) -> Self {
+        Self { exit: Exit::VerificationFailed, ..Self::new(message) }
+    }
+
     /// An error and its sources, joined.
     pub(crate) fn of(error: &dyn Error) -> Self {
         let mut message = error.to_string();

@@ -22,7 +22,6 @@ mod page;
 mod parse;
 mod private;
 mod registry;
-mod whole;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -6,11 +6,12 @@
 //! them ([`auth`]). Where the libraries of others read bodies whole and go wherever they are sent, this does not, which is
 //! why none of them is used.
 //!
-//! Not here: deleting, listing tags, pages of referrers after the first, other algorithms than SHA-256.
+//! Not here: deleting, listing tags, other algorithms than SHA-256.
 
 mod access;
 mod auth;
 mod credentials;
+mod link;
 mod problem;
 mod transport;
 mod way;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use attorn_toolchain::oci::manifest::{Artifact, Descriptor, INDEX, MANIFEST, MANIFEST_BYTES_MAX};
 use attorn_toolchain::oci::signature::{Referrers, SIGNATURE};
 use attorn_toolchain::oci::{Digest, Reference};
-use reqwest::header::{CONTENT_TYPE, HeaderName};
+use reqwest::header::{CONTENT_TYPE, HeaderName, LINK};
 use reqwest::{Method, Response, StatusCode, Url};
 
 pub(crate) use access::{Access, AccessArgs, reference};
@@ -38,6 +39,9 @@ const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 /// The digest of what comes, as the registry says.
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
+/// How many parts of a list are read.
+const PARTS_MAX: usize = 8;
+
 /// How often a list that others change at the same time is written again.
 const LIST_TRIES: usize = 3;
 
@@ -54,6 +58,14 @@ pub(crate) enum Listing {
     Registry,
     /// In a list under a tag, which whoever pushes keeps.
     Tag,
+}
+
+/// What refers to a manifest.
+pub(crate) struct Listed {
+    /// Those that were looked at.
+    pub(crate) referrers: Referrers,
+    /// Whether there are more of them.
+    pub(crate) has_more: bool,
 }
 
 /// Do something with a registry, unless it takes too long or somebody interrupts it.
@@ -121,8 +133,8 @@ impl Repository {
         problem::same(what, blob.digest, bytes)
     }
 
-    /// What refers to a manifest.
-    pub(crate) async fn referrers(&mut self, digest: Digest) -> Result<Referrers, Failure> {
+    /// What refers to a manifest, as far as it is read.
+    pub(crate) async fn referrers(&mut self, digest: Digest) -> Result<Listed, Failure> {
         let mut ask = self.ask(Method::GET, &format!("referrers/{digest}"))?;
         ask.url.query_pairs_mut().append_pair("artifactType", SIGNATURE);
         ask.accept = Some(INDEX);
@@ -130,17 +142,38 @@ impl Repository {
         let is_list = header(&response, &CONTENT_TYPE).is_some_and(|kind| essence(kind) == INDEX);
         match response.status() {
             // Some answer whatever they do not know with a page for people.
-            StatusCode::OK if is_list => {
-                let bytes = transport::body("the list of signatures", response, MANIFEST_BYTES_MAX).await?;
-                Referrers::read(&bytes).map_err(|error| malformed("the list of signatures", &error))
-            }
+            StatusCode::OK if is_list => self.parts(ask, response).await,
             StatusCode::OK
             | StatusCode::BAD_REQUEST
             | StatusCode::NOT_FOUND
             | StatusCode::METHOD_NOT_ALLOWED
-            | StatusCode::NOT_ACCEPTABLE => self.listed(digest).await,
+            | StatusCode::NOT_ACCEPTABLE => Ok(Listed { referrers: self.listed(digest).await?, has_more: false }),
             _ => Err(transport::refusal("to list signatures", response).await),
         }
+    }
+
+    /// A list from its first part on, as far as it stays at the registry.
+    async fn parts(&mut self, mut ask: Ask, mut response: Response) -> Result<Listed, Failure> {
+        let mut referrers = Referrers::default();
+        for left in (0..PARTS_MAX).rev() {
+            if response.status() != StatusCode::OK {
+                return Err(transport::refusal("to list more signatures", response).await);
+            }
+            let next = link::next(response.headers().get_all(LINK)).map(|to| response.url().join(&to));
+            let bytes = transport::body("the list of signatures", response, MANIFEST_BYTES_MAX).await?;
+            let part = Referrers::read(&bytes).map_err(|error| malformed("the list of signatures", &error))?;
+            referrers.extend(part);
+            let Some(next) = next else { return Ok(Listed { referrers, has_more: false }) };
+            ask.url = next.ok().filter(|url| self.transport.is_near(url)).ok_or_else(|| {
+                Failure::new("the list of signatures goes on where the registry is not")
+                    .with_help("whoever runs it can say why it leads there")
+            })?;
+            if left == 0 {
+                break;
+            }
+            response = self.transport.send(&ask).await?;
+        }
+        Ok(Listed { referrers, has_more: true })
     }
 
     /// The list that whoever pushed kept.

@@ -6,11 +6,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The metadata services of clouds that are not link-local: AWS and Google over IPv6, Azure, Alibaba,
-/// Oracle.
-const METADATA: [IpAddr; 5] = [
+/// The metadata services of clouds that are not link-local: Google and AWS over IPv6, what gives the pods of AWS their
+/// credentials, Scaleway, Azure, Alibaba, Oracle.
+const METADATA: [IpAddr; 7] = [
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0023)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x0042)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
@@ -21,7 +23,7 @@ const METADATA: [IpAddr; 5] = [
 pub enum Reach {
     /// From this machine.
     Machine,
-    /// From a network of somebody's own.
+    /// From a network of somebody's own; or nobody can say from where, as with addresses that are reserved.
     Private,
     /// From everywhere.
     Public,
@@ -36,9 +38,8 @@ impl Reach {
 
     fn of_one(ip: IpAddr) -> Self {
         let (loopback, private) = match ip {
-            // Between customers and their carrier (RFC 6598) is nobody else, either.
-            IpAddr::V4(ip) => (ip.is_loopback(), ip.is_private() || matches!(ip.octets(), [100, 64..128, ..])),
-            IpAddr::V6(ip) => (ip.is_loopback(), ip.is_unique_local()),
+            IpAddr::V4(ip) => (ip.is_loopback(), ip.is_private() || is_inner_v4(ip)),
+            IpAddr::V6(ip) => (ip.is_loopback(), ip.is_unique_local() || is_inner_v6(ip)),
         };
         match (loopback, private) {
             (true, _) => Self::Machine,
@@ -46,6 +47,17 @@ impl Reach {
             _ => Self::Public,
         }
     }
+}
+
+/// Between customers and their carrier (RFC 6598), in a laboratory (RFC 2544), or reserved (RFC 1112), which some use as their
+/// own.
+fn is_inner_v4(ip: Ipv4Addr) -> bool {
+    matches!(ip.octets(), [100, 64..128, ..] | [198, 18..20, ..] | [240..=255, ..])
+}
+
+/// Site-local (RFC 3879), or what a gateway near here makes something of: translated (RFC 2765), or a tunnel (Teredo, RFC 4380).
+fn is_inner_v6(ip: Ipv6Addr) -> bool {
+    matches!(ip.segments(), [0xfec0..=0xfeff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x2001, 0, ..])
 }
 
 /// Why nothing of ours connects to this address, however it is written; none if it may be.
@@ -78,7 +90,8 @@ fn refused(ip: IpAddr) -> Option<&'static str> {
     (ip.is_unspecified() || ip.is_multicast() || broadcast).then_some("which is no address of one machine")
 }
 
-/// The IPv4 address to which a gateway takes this one: NAT64 (RFC 6052), 6to4 (RFC 3056), or IPv4-compatible.
+/// The IPv4 address to which a gateway takes this one: NAT64 (RFC 6052), translated (RFC 2765), 6to4 (RFC 3056), Teredo (RFC
+/// 4380, which writes it inverted), or IPv4-compatible.
 fn embedded(ip: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(ip) = ip else { return None };
     let part = |high: u16, low: u16| {
@@ -86,7 +99,10 @@ fn embedded(ip: IpAddr) -> Option<IpAddr> {
         IpAddr::V4(Ipv4Addr::new(a, b, c, d))
     };
     match ip.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => Some(part(high, low)),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] | [0x2002, high, low, ..] => {
+            Some(part(high, low))
+        }
+        [0x2001, 0, .., high, low] => Some(part(!high, !low)),
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => Some(part(high, low)),
         _ => None,
     }
@@ -111,6 +127,10 @@ mod tests {
             "::169.254.169.254",
             "fd00:ec2::254",
             "fd20:ce::254",
+            "fd00:ec2::23",
+            "fd00:42::42",
+            "::ffff:0:169.254.169.254",
+            "2001:0:1:2:3:4:5601:5601",
             "64:ff9b:1::1",
             "64:ff9b:1:ffff:a9fe:a9:fe00:0",
             "fe80::1",
@@ -146,6 +166,19 @@ mod tests {
             ("100.127.255.255", Reach::Private),
             ("fd00::1", Reach::Private),
             ("2002:0a00:0001::1", Reach::Private),
+            ("fec0::1", Reach::Private),
+            ("feff::1", Reach::Private),
+            ("198.18.0.1", Reach::Private),
+            ("198.19.255.255", Reach::Private),
+            ("240.0.0.1", Reach::Private),
+            ("255.255.255.254", Reach::Private),
+            ("::ffff:0:192.0.2.1", Reach::Private),
+            ("::ffff:0:127.0.0.1", Reach::Machine),
+            ("2001::1", Reach::Private),
+            ("198.17.255.255", Reach::Public),
+            ("198.20.0.1", Reach::Public),
+            ("239.255.255.255", Reach::Public),
+            ("2001:1::1", Reach::Public),
             ("100.128.0.1", Reach::Public),
             ("172.32.0.1", Reach::Public),
             ("192.0.2.1", Reach::Public),

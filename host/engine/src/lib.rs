@@ -32,7 +32,10 @@ mod v0_1;
 /// The version of the policy contract whose policies are run.
 pub const CONTRACT: &str = "attorn:policy@0.1.0-draft";
 
-pub use compile::{Activation, Compiler, Leftovers, Program, describe_component, serve_compile_worker, started};
+pub use compile::{
+    Activation, Compiler, Leftovers, Program, describe_component, describe_component_apart, serve_compile_worker,
+    started,
+};
 pub use config::{EngineConfig, EngineError};
 pub use engine::{Busy, Engine, EngineCounts, Question};
 pub use evaluation::{Evaluation, Usage};

@@ -4,10 +4,11 @@
 //! compiler gives other bytes. How a language is compiled is [`Language`]'s.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 pub use attorn_build::BuildError;
+use attorn_build::whole;
 use attorn_engine::{LoadError, check_component};
 
 use crate::language::{Compiled, Language};
@@ -100,7 +101,7 @@ pub fn build(directory: &Path, progress: &mut dyn FnMut(&str)) -> Result<Made, P
     let built = Built { language: language.as_str().to_owned(), sdk, source: source(directory, &lock)? };
     let bytes = section::with(&component, &built);
     let path = directory.join(COMPONENT);
-    write_whole(&path, &bytes).map_err(file(&path))?;
+    whole::write(&path, &bytes).map_err(file(&path))?;
     Ok(Made { path, digest: blake3::hash(&bytes).to_hex().to_string(), bytes: bytes.len(), built })
 }
 
@@ -155,14 +156,6 @@ fn list(top: &Path, directory: &Path, files: &mut Vec<String>) -> Result<(), Pro
         }
     }
     Ok(())
-}
-
-/// The old component or the new one, never a part.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".policy-").tempfile_in(beside)?;
-    file.write_all(bytes)?;
-    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
 pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> ProjectError {

@@ -3,6 +3,7 @@
 mod access;
 mod publish;
 mod pull;
+mod signatures;
 mod stub;
 
 use std::fs;

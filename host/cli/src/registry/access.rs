@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use attorn_toolchain::oci::{Reference, ReferenceError};
 use clap::Args;
 
-use super::credentials::{Credentials, Source};
+use super::credentials::{Credentials, Source, Unfit};
 use super::way::Security;
 use crate::failure::Failure;
 use crate::key_source::read_bytes;
@@ -39,11 +39,15 @@ impl AccessArgs {
         let credentials = match (self.username, self.password_file) {
             (Some(username), Some(path)) => {
                 let bytes = read_bytes(&path, PASSWORD_BYTES_MAX)?;
-                let failure = |problem: &str| Failure::usage(format!("`{}`: {problem}", path.display()));
-                let text = String::from_utf8(bytes).map_err(|_| failure("the password is no text"))?;
+                let of_file = |problem: &str| Failure::usage(format!("`{}`: {problem}", path.display()));
+                let text = String::from_utf8(bytes).map_err(|_| of_file("the password is no text"))?;
                 let password =
                     text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-                Source::Given(Credentials::new(&username, password).map_err(failure)?)
+                let credentials = Credentials::new(&username, password).map_err(|unfit| match unfit {
+                    Unfit::Username => Failure::usage(format!("`--username`: {}", unfit.problem())),
+                    Unfit::Password => of_file(unfit.problem()),
+                });
+                Source::Given(credentials?)
             }
             _ => Source::Docker,
         };
@@ -85,11 +89,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("password");
         for (username, password, problem) in [
-            ("alice", &b""[..], "it is empty"),
+            ("alice", &b""[..], "password`: it is empty"),
             ("alice", b"\n", "it is empty"),
             ("alice", b"secret\xff", "is no text"),
-            ("a:b", b"secret", "a name with a `:`"),
-            ("", b"secret", "a name with a `:`"),
+            ("a:b", b"secret", "`--username`: a name with a `:`"),
+            ("", b"secret", "`--username`: a name with a `:`"),
         ] {
             std::fs::write(&path, password).unwrap();
             let failure = args(username, path.clone()).read().err().unwrap();

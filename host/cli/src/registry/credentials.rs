@@ -50,6 +50,24 @@ pub(super) struct Credentials {
     password: String,
 }
 
+/// Which of the two cannot be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// The name.
+    Username,
+    /// The password.
+    Password,
+}
+
+impl Unfit {
+    pub(super) const fn problem(self) -> &'static str {
+        match self {
+            Self::Username => "a name with a `:` in it, or none, cannot be sent",
+            Self::Password => "it is empty",
+        }
+    }
+}
+
 /// What `config.json` says of credentials.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -83,12 +101,12 @@ struct Helped {
 }
 
 impl Credentials {
-    pub(super) fn new(username: &str, password: &str) -> Result<Self, &'static str> {
+    pub(super) fn new(username: &str, password: &str) -> Result<Self, Unfit> {
         if username.is_empty() || username.contains(':') || username.chars().any(char::is_control) {
-            return Err("a name with a `:` in it, or none, cannot be sent");
+            return Err(Unfit::Username);
         }
         if password.is_empty() {
-            return Err("it is empty");
+            return Err(Unfit::Password);
         }
         Ok(Self { username: username.to_owned(), password: password.to_owned() })
     }

@@ -3,13 +3,11 @@
 use attorn_toolchain::oci::Digest;
 use attorn_toolchain::oci::manifest::ManifestError;
 
-use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// What came is not what was asked for.
 pub(super) fn unverified(message: impl Into<String>) -> Failure {
-    let failure = Failure { exit: Exit::VerificationFailed, ..Failure::new(message) };
-    failure.with_help("nothing that came can be relied on, and nothing was kept")
+    Failure::unverified(message).with_help("nothing that came can be relied on, and nothing was kept")
 }
 
 /// The bytes, if they are those.

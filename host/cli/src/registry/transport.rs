@@ -58,12 +58,16 @@ impl Transport {
         let host = if DOCKER_HUB.contains(&reference.host()) { DOCKER_HUB_HOST } else { reference.host() };
         let port = reference.port().map(|port| format!(":{port}")).unwrap_or_default();
         let base = Url::parse(&format!("{scheme}://{host}{port}/")).map_err(|error| Failure::of(&error))?;
-        let way = Way::new(security, reference.address())?;
+        let way = Way::new(security, host, reference.address())?;
         let mut near = builder().dns_resolver(Arc::new(ToRegistry(way.clone())));
+        let mut far = builder().dns_resolver(Arc::new(Onward(way.clone())));
         if reference.is_loopback() {
             near = near.no_proxy();
         }
-        let far = builder().dns_resolver(Arc::new(Onward(way.clone())));
+        // What does not leave this machine is for no proxy, either.
+        if security == Security::Machine {
+            far = far.no_proxy();
+        }
         let built = |client: ClientBuilder| client.build().map_err(|error| Failure::of(&error));
         let authorizer = Authorizer::new(reference, access.credentials, scope);
         Ok(Self { base, near: built(near)?, far: built(far)?, way, authorizer, authorization: None })
@@ -97,6 +101,7 @@ impl Transport {
         if !is_near {
             self.way.check(&url)?;
         }
+        self.way.check_realm(&url)?;
         let client = if is_near { &self.near } else { &self.far };
         let mut request = client.get(url.clone());
         // They are for the registry, which says itself who takes them for it.
@@ -142,7 +147,8 @@ impl Transport {
         Err(Failure::new(format!("the registry redirects more than {REDIRECTS_MAX} times")))
     }
 
-    fn is_near(&self, url: &Url) -> bool {
+    /// Whether it is the registry itself.
+    pub(super) fn is_near(&self, url: &Url) -> bool {
         url.origin() == self.base.origin()
     }
 }

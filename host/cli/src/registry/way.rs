@@ -2,10 +2,13 @@
 //!
 //! Never to an address that answers only to whoever stands near it, and never to one that is nearer than the registry itself:
 //! a registry that everybody reaches leads to nobody's own network. TLS does not end on the way. A name's addresses are looked
-//! at where they are connected to; where a proxy of the environment connects, only addresses that stand in URLs are.
+//! at where they are connected to. Where a proxy of the environment connects, names are looked up by it alone; what is looked
+//! up here then is the proxy's own name, which says nothing of where the registry is: addresses that stand in URLs are
+//! refused as if it were the farthest.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use attorn_core::address::{Reach, never_reached};
 use reqwest::Url;
@@ -26,11 +29,20 @@ pub(super) enum Security {
     Machine,
 }
 
-/// The nearest that the way may lead to: as near as the registry. Shared, since that is known only when it is resolved.
+/// Where it may lead. What is known of that is shared, since some is known only when a name is resolved.
 #[derive(Clone)]
 pub(super) struct Way {
     security: Security,
-    nearest: Arc<Mutex<Reach>>,
+    /// The registry's own host.
+    registry: Arc<str>,
+    known: Arc<Mutex<Known>>,
+}
+
+struct Known {
+    /// The nearest that the way may lead to: as near as the registry.
+    nearest: Reach,
+    /// The hosts of all URLs that may be asked. Any other name that is resolved is a proxy's.
+    asked: BTreeSet<String>,
 }
 
 /// Resolves the registry's name.
@@ -40,10 +52,11 @@ pub(super) struct ToRegistry(pub(super) Way);
 pub(super) struct Onward(pub(super) Way);
 
 impl Way {
-    /// The way to a registry, which has this address if it is no name.
-    pub(super) fn new(security: Security, address: Option<IpAddr>) -> Result<Self, Failure> {
+    /// The way to a registry at this host, which has this address if it is no name.
+    pub(super) fn new(security: Security, registry: &str, address: Option<IpAddr>) -> Result<Self, Failure> {
         // What is not known reaches furthest, and leads least.
-        let way = Self { security, nearest: Arc::new(Mutex::new(Reach::Public)) };
+        let known = Known { nearest: Reach::Public, asked: BTreeSet::new() };
+        let way = Self { security, registry: registry.into(), known: Arc::new(Mutex::new(known)) };
         if let Some(address) = address {
             way.registry_at(address).map_err(|why| Failure::new(format!("the registry is at `{address}`, {why}")))?;
             way.set(Reach::of(address));
@@ -71,8 +84,24 @@ impl Way {
         match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
             Ok(address) => self.onward_at(address).or_else(refused),
             Err(_) if url.scheme() == "http" && host != "localhost" => refused("where there is no TLS"),
-            Err(_) => Ok(()),
+            Err(_) => {
+                self.known().asked.insert(host.to_owned());
+                Ok(())
+            }
         }
+    }
+
+    /// Whether name and password may go to this URL, which the registry named for that. With TLS the registry says who takes
+    /// them for it; without, they do not leave its host, where anybody may listen at another address of this machine.
+    pub(super) fn check_realm(&self, url: &Url) -> Result<(), Failure> {
+        if self.security == Security::Machine && url.host_str() != Some(&*self.registry) {
+            return Err(Failure::new(format!(
+                "the registry has its tokens given at `{}`, which is another host, and there is no TLS",
+                shown(url)
+            ))
+            .with_help("without TLS, name and password go to the registry's own host alone"));
+        }
+        Ok(())
     }
 
     fn registry_at(&self, address: IpAddr) -> Result<(), &'static str> {
@@ -89,15 +118,18 @@ impl Way {
         if let Some(why) = never_reached(address) {
             return Err(why);
         }
-        let nearest = *self.nearest.lock().unwrap_or_else(PoisonError::into_inner);
-        if Reach::of(address) < nearest {
+        if Reach::of(address) < self.known().nearest {
             return Err("which is nearer than the registry itself");
         }
         self.registry_at(address)
     }
 
     fn set(&self, reach: Reach) {
-        *self.nearest.lock().unwrap_or_else(PoisonError::into_inner) = reach;
+        self.known().nearest = reach;
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,6 +137,9 @@ impl Resolve for ToRegistry {
     fn resolve(&self, name: Name) -> Resolving {
         let way = self.0.clone();
         Box::pin(async move {
+            if name.as_str() != &*way.registry {
+                return proxy(&name).await;
+            }
             let addresses = resolved(&name, |address| way.registry_at(address)).await?;
             way.set(addresses.iter().map(|address| Reach::of(address.ip())).max().unwrap_or(Reach::Public));
             Ok(Box::new(addresses.into_iter()) as Addrs)
@@ -116,10 +151,19 @@ impl Resolve for Onward {
     fn resolve(&self, name: Name) -> Resolving {
         let way = self.0.clone();
         Box::pin(async move {
+            let is_asked = way.known().asked.contains(name.as_str());
+            if !is_asked {
+                return proxy(&name).await;
+            }
             let addresses = resolved(&name, |address| way.onward_at(address)).await?;
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
+}
+
+/// The addresses of a proxy that the environment names. It may be anywhere, as it is not the registry's word.
+async fn proxy(name: &Name) -> Result<Addrs, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(Box::new(resolved(name, |_| Ok(())).await?.into_iter()))
 }
 
 /// The addresses of a name. One that is refused refuses all.
@@ -141,7 +185,8 @@ mod tests {
     use super::*;
 
     fn way(security: Security, registry: Option<&str>) -> Way {
-        Way::new(security, registry.map(|address| address.parse().unwrap())).unwrap()
+        let address = registry.map(|address| address.parse().unwrap());
+        Way::new(security, registry.unwrap_or("localhost"), address).unwrap()
     }
 
     #[track_caller]
@@ -198,18 +243,46 @@ mod tests {
             (Security::Tls, "169.254.169.254"),
             (Security::Tls, "0.0.0.0"),
         ] {
-            assert!(Way::new(security, Some(address.parse().unwrap())).is_err(), "{address}");
+            assert!(Way::new(security, address, Some(address.parse().unwrap())).is_err(), "{address}");
         }
+    }
+
+    #[test]
+    fn without_tls_a_password_stays_at_the_registry() {
+        let machine = way(Security::Machine, Some("127.0.0.1"));
+        for url in ["http://localhost/t", "https://127.0.0.2/t", "https://tokens.example/t", "http://[::1]/t"] {
+            let failure = machine.check_realm(&url.parse().unwrap()).unwrap_err();
+            assert!(failure.message.contains("another host, and there is no TLS"), "{url}: {failure}");
+        }
+        machine.check_realm(&"http://127.0.0.1:5001/t".parse().unwrap()).unwrap();
+        way(Security::Tls, None).check_realm(&"https://tokens.example/t".parse().unwrap()).unwrap();
     }
 
     #[tokio::test]
     async fn names_are_looked_at_where_they_are_resolved() {
         let way = way(Security::Tls, None);
+        way.check(&"https://localhost/".parse().unwrap()).unwrap();
         // What the name of this machine leads to is nearer than a registry that nobody resolved yet.
         let onward = Onward(way.clone()).resolve("localhost".parse().unwrap()).await;
         let error = onward.map(drop).unwrap_err().to_string();
         assert!(error.contains("which is nearer than the registry itself"), "{error}");
         assert!(ToRegistry(way.clone()).resolve("localhost".parse().unwrap()).await.is_ok());
         assert!(Onward(way).resolve("localhost".parse().unwrap()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn where_a_proxy_is_says_nothing_of_the_registry() {
+        let way = Way::new(Security::Tls, "registry.example", None).unwrap();
+        for proxy in [
+            ToRegistry(way.clone()).resolve("localhost".parse().unwrap()).await,
+            Onward(way.clone()).resolve("localhost".parse().unwrap()).await,
+        ] {
+            assert!(proxy.is_ok());
+            refused(&way, "https://127.0.0.1/", "nearer than the registry");
+            refused(&way, "https://10.0.0.1/", "nearer than the registry");
+        }
+        // But what the registry leads to is looked at, whoever has that name beside.
+        way.check(&"https://localhost:3128/".parse().unwrap()).unwrap();
+        assert!(Onward(way).resolve("localhost".parse().unwrap()).await.is_err());
     }
 }

@@ -23,7 +23,7 @@ pub use started::{Program, started};
 pub use steps::describe_component;
 pub(crate) use steps::{describe, guarded, trial};
 pub use wire::Activation;
-pub use worker::serve_compile_worker;
+pub use worker::{describe_component_apart, serve_compile_worker};
 
 use crate::load::{LoadError, LoadRequest, LoadStep};
 use crate::runtime::compatibility;

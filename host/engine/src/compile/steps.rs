@@ -57,15 +57,26 @@ pub(super) fn compile(job: &Job<'_>, say: &mut dyn FnMut(LoadStep)) -> Result<Co
 /// When the component is not fit, up to the step `describe`.
 pub fn describe_component(component: &[u8], limits: PolicyLimits) -> Result<Description, LoadError> {
     check_sizes(component, "")?;
+    let described = described(component, limits, &mut |_| {})?;
+    v0_1::description(described).map_err(|problem| LoadError::new(LoadStep::Describe, problem))
+}
+
+/// The same, not checked yet.
+pub(super) fn described(
+    component: &[u8],
+    limits: PolicyLimits,
+    say: &mut dyn FnMut(LoadStep),
+) -> Result<raw::Description, LoadError> {
+    say(LoadStep::Parse);
     inspect(component)?;
     let failed = |error: &dyn std::fmt::Display| LoadError::new(LoadStep::Compile, error.to_string());
     let engine = runtime::compiling(false, Arc::new(Functions::default())).map_err(|error| failed(&error))?;
     ticker::start([&engine], TICK).map_err(|error| failed(&error))?;
     let job = Job::of(component, limits);
     let bench = Bench { engine, job: &job };
+    say(LoadStep::Compile);
     let contract = bench.linked(&bench.compiled(component)?)?;
-    let described = bench.describe(&contract, &mut |_| {})?;
-    v0_1::description(described).map_err(|problem| LoadError::new(LoadStep::Describe, problem))
+    bench.describe(&contract, say)
 }
 
 /// Where one component is worked on.

@@ -7,7 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::load::LoadError;
 use crate::v0_1::raw;
 
-/// What a worker is asked, beside the component, the settings and what is there to be used again.
+/// What a worker is asked for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum AskWire {
+    /// Machine code.
+    Compile(JobWire),
+    /// What a component says of itself, and nothing that is kept of it. The component stands beside.
+    Describe(#[serde(with = "LimitsWire")] PolicyLimits),
+}
+
+/// What it is to be compiled with, beside the component, the settings and what is there to be used again.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct JobWire {
     #[serde(with = "LimitsWire")]
@@ -30,6 +39,9 @@ pub(super) enum EarlierWire {
 
 /// What a worker answers, beside what it compiled.
 pub(super) type AnswerWire = Result<AboutWire, LoadError>;
+
+/// What a worker answers of a component that was to be described: name, version, and the schema of the settings.
+pub(super) type DescribedWire = Result<(String, String, String), LoadError>;
 
 /// How a policy starts each evaluation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

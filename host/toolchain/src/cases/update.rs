@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::Path;
 
+use attorn_build::whole;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -70,7 +70,7 @@ pub fn update(directory: &Path, report: &Report) -> Result<Updated, CasesError> 
         let text = fs::read_to_string(&path).map_err(|source| CasesError::Unreadable { path: path.clone(), source })?;
         let new = replaced(&text, &cases)
             .map_err(|problem| CasesError::Invalid { path: path.clone(), problem: problem.to_owned() })?;
-        write_whole(&path, new.as_bytes()).map_err(|source| CasesError::Unwritable { path: path.clone(), source })?;
+        whole::write(&path, new.as_bytes()).map_err(|source| CasesError::Unwritable { path: path.clone(), source })?;
         updated.cases.insert(file.to_owned(), cases.keys().map(|name| (*name).to_owned()).collect());
     }
     Ok(updated)
@@ -94,16 +94,6 @@ fn replaced(text: &str, cases: &BTreeMap<&str, &str>) -> Result<String, &'static
     }
     new.push_str(text.get(at..).ok_or(CHANGED)?);
     if found == cases.len() { Ok(new) } else { Err(CHANGED) }
-}
-
-/// The old file or the new one, never a part; with the rights that the old one had.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(beside)?;
-    file.write_all(bytes)?;
-    file.as_file().set_permissions(fs::metadata(path)?.permissions())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Where an artifact is: `REGISTRY/REPOSITORY:TAG`, `REGISTRY/REPOSITORY@DIGEST`, or with both.
 //!
 //! Everything is said, and nothing is filled in: no registry of somebody's choice, no tag `latest`, and no tag where a digest
-//! will do. So that no two texts mean the same place, the registry is written in lower case.
+//! will do. Names, addresses and ports are taken in one spelling each. Two texts may lead to the same place all the same: a
+//! registry has several names, and the port that goes without saying may be said.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -177,7 +178,9 @@ fn registry_parts(registry: &str) -> Result<(&str, Option<u16>), &'static str> {
 
 fn is_host(host: &str) -> bool {
     if let Some(bare) = host.strip_prefix('[') {
-        return bare.strip_suffix(']').is_some_and(|bare| bare.parse::<Ipv6Addr>().is_ok());
+        // As RFC 5952 writes it, and in no other way.
+        let is_canonical = |bare: &str| bare.parse::<Ipv6Addr>().is_ok_and(|address| address.to_string() == bare);
+        return bare.strip_suffix(']').is_some_and(is_canonical);
     }
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let label = |label: &str| {
@@ -250,6 +253,11 @@ mod tests {
             "[::g]",
             "[127.0.0.1]",
             "[fe80::1%eth0]",
+            "[0:0:0:0:0:0:0:1]",
+            "[::0001]",
+            "[2001:DB8::1]",
+            "[2001:db8:0:0::1]",
+            "[::ffff:7f00:1]",
             "::1",
             "\u{e9}.io",
             "a b.io",

@@ -76,19 +76,20 @@ impl Referrers {
         Ok(Self(manifests.clone()))
     }
 
-    /// The signatures among them.
-    ///
-    /// # Errors
-    ///
-    /// When an entry is none.
-    pub fn signatures(&self) -> Result<Vec<Descriptor>, ManifestError> {
+    /// The signatures among them; an error for each entry that should be one and cannot be read.
+    pub fn signatures(&self) -> impl Iterator<Item = Result<Descriptor, ManifestError>> {
         let is_ours = |entry: &&Value| entry["artifactType"] == SIGNATURE && entry["mediaType"] == MANIFEST;
         let read = |entry: &Value| {
             let wire: DescriptorWire = serde_json::from_value(entry.clone())
                 .map_err(|error| ManifestError::Malformed(format!("an entry of the list is none: {error}")))?;
             wire.read()
         };
-        self.0.iter().filter(is_ours).map(read).collect()
+        self.0.iter().filter(is_ours).map(read)
+    }
+
+    /// Add what the next part of a list names.
+    pub fn extend(&mut self, next: Self) {
+        self.0.extend(next.0);
     }
 
     /// Whether a manifest is among them.
@@ -171,8 +172,12 @@ mod tests {
         }
         let odd =
             format!(r#"{{"schemaVersion":2,"manifests":[{{"artifactType":"{SIGNATURE}","mediaType":"{MANIFEST}"}}]}}"#);
-        let error = Referrers::read(odd.as_bytes()).unwrap().signatures().unwrap_err().to_string();
+        let mut odd = Referrers::read(odd.as_bytes()).unwrap();
+        let error = odd.signatures().next().unwrap().unwrap_err().to_string();
         assert!(error.contains("an entry of the list is none"), "{error}");
+        // And it keeps nobody from the others.
+        odd.extend(Referrers::read(&Referrers::default().with(&artifact()).unwrap()).unwrap());
+        assert_eq!(odd.signatures().map(|read| read.is_ok()).collect::<Vec<_>>(), [false, true]);
         let long = Referrers(vec![Value::Null; REFERRERS_MAX]).with(&artifact()).unwrap_err().to_string();
         assert!(long.contains("256 entries already"), "{long}");
     }
@@ -184,13 +189,13 @@ mod tests {
             Digest::of(b"theirs")
         );
         let before = Referrers::read(theirs.as_bytes()).unwrap();
-        assert_eq!(before.signatures(), Ok(vec![]));
+        assert_eq!(before.signatures().count(), 0);
         let (ours, list) = (artifact(), before.clone().with(&artifact()).unwrap());
         let after = Referrers::read(&list).unwrap();
         assert!(!before.has(ours.digest()) && after.has(ours.digest()) && after.has(Digest::of(b"theirs")));
         assert_eq!(after.0[0], before.0[0]);
         let expect =
             Descriptor { media_type: MANIFEST.into(), digest: ours.digest(), bytes: ours.manifest.len() as u64 };
-        assert_eq!(after.signatures(), Ok(vec![expect]));
+        assert_eq!(after.signatures().collect::<Vec<_>>(), [Ok(expect)]);
     }
 }

@@ -145,10 +145,42 @@ fn a_token_is_had_where_the_registry_says_and_shown_to_it_alone() {
     );
     tokens.twist(|_| Some(says(302, &[("location", "http://127.0.0.1:1/")], "")));
     secret(&desk, &[&["pull", &at, "--plain-http"], &GIVEN[..]].concat(), 1, "refuses a token: 302");
-    for realm in ["http://169.254.169.254/token", "http://tokens.example/", "tokens", "file:///x"] {
+    for realm in
+        ["http://localhost:1/token", "http://169.254.169.254/token", "http://tokens.example/", "tokens", "file:///x"]
+    {
         registry.twist(move |_| Some(says(401, &[("www-authenticate", &format!("Bearer realm=\"{realm}\""))], "")));
         secret(&desk, &[&["pull", &at, "--plain-http"], &GIVEN[..]].concat(), 1, "the registry ");
     }
+}
+
+#[test]
+fn without_tls_no_proxy_sees_anything() {
+    let desk = desk();
+    let (registry, proxy, store) = (guarded("Basic realm=\"acme\"", BASIC), Registry::start(), Registry::start());
+    let proxied = |arguments: &[&str]| {
+        let mut command = desk.command(arguments);
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+            command.env(name, format!("http://{}", proxy.address));
+        }
+        super::Ended::of(command.output().unwrap())
+    };
+    let at = registry.at(":1");
+    proxied(&[&["publish", "policy.wasm", &at, "--plain-http"], &GIVEN[..]].concat()).good();
+    registry.kept(|kept| store.kept(|stored| stored.blobs = kept.blobs.clone()));
+    let away = store.address;
+    registry.twist(move |parts| {
+        let to = format!("http://{away}{}", parts.uri);
+        parts.uri.path().contains("/blobs/").then(|| says(307, &[("location", &to)], ""))
+    });
+    proxied(&[&["pull", &at, "--plain-http", "-o", "p.wasm"], &GIVEN[..]].concat()).good();
+    assert!(store.kept(|kept| !kept.asked.is_empty()));
+    proxy.kept(|kept| assert!(kept.asked.is_empty(), "{:?}", kept.asked));
+    // With TLS it is the proxy that connects, wherever it is itself.
+    let mut command = desk.command(&["pull", "registry.example/acme/read-only:1"]);
+    command.env("HTTPS_PROXY", format!("http://localhost:{}", proxy.address.port()));
+    super::Ended::of(command.output().unwrap()).refused(1, "could not be reached", "");
+    let asked = proxy.kept(|kept| kept.asked.clone());
+    assert_eq!(asked, [("CONNECT registry.example:443".to_owned(), None)]);
 }
 
 #[test]

@@ -85,6 +85,27 @@ fn a_signature_of_something_else_goes_nowhere() {
     refused(&desk, &registry, &["--signature", "none.minisig"], (1, "cannot read `none.minisig`", ""));
     registry.kept(|kept| assert!(kept.asked.is_empty(), "{:?}", kept.asked));
 
+    // One that says nothing of what it is of is compared with a key alone.
+    desk.attorn(&["new-key", "other.key"]).good();
+    desk.attorn(&["sign", "policy.wasm", "--key", "other.key"]).good();
+    let key = ["--public-key", "release.key.pub"];
+    refused(&desk, &registry, &key, (5, "its signature is refused: it is of the key `", "nothing was sent"));
+    let text = String::from_utf8(signature.clone()).unwrap();
+    let silent: String = text.split('\t').filter(|part| !part.starts_with("blake3:")).collect::<Vec<_>>().join("\t");
+    let last = text.lines().next_back().unwrap();
+    desk.write("policy.wasm.minisig", if silent.ends_with('\n') { silent } else { format!("{silent}\n{last}\n") });
+    refused(&desk, &registry, &key, (5, "its signature is refused: ", "nothing was sent"));
+    std::fs::remove_file(desk.path().join("policy.wasm.minisig")).unwrap();
+    refused(&desk, &registry, &key, (5, "there is no signature", "--signature FILE"));
+    registry.kept(|kept| assert!(kept.asked.is_empty(), "{:?}", kept.asked));
+    desk.write("policy.wasm.minisig", &signature);
+    let ended = desk.publish(&registry.at(":2"), &[]);
+    assert!(ended.code == 0 && ended.said.contains("nobody compared it with the component"), "{}", ended.said);
+    let ended = desk.publish(&registry.at(":2"), &key);
+    assert!(ended.code == 0 && ended.said.is_empty(), "{}", ended.said);
+    assert!(ended.out.contains("\nverified: signed with the key "), "{}", ended.out);
+    registry.kept(|kept| kept.manifests.clear());
+
     let out = desk.publish(&registry.at(":1"), &["--unsigned"]).good();
     assert!(!out.contains("signature"), "{out}");
     assert_eq!(registry.kept(|kept| kept.manifests.len()), 2);

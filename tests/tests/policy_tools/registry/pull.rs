@@ -10,15 +10,13 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::stub::{INDEX, MANIFEST, Registry, digest, says};
-use super::{CONFIG, Desk, Ended, manifest};
-
-const SIGNATURE: &str = "application/vnd.attorn.policy.minisign.v1";
+use super::{Desk, Ended, manifest};
 
 /// What is answered in place of what should be.
-type Answer = fn() -> Response;
+pub(super) type Answer = fn() -> Response;
 
 /// A body that never ends.
-fn endless() -> Body {
+pub(super) fn endless() -> Body {
     Body::from_stream(stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 4096]))))
 }
 
@@ -29,7 +27,7 @@ fn broken() -> Body {
 }
 
 /// A registry with the component `read-only`, tagged `1`, and the manifest's digest.
-fn filled() -> (Registry, String) {
+pub(super) fn filled() -> (Registry, String) {
     let registry = Registry::start();
     let manifest = manifest(&registry, &components::bytes("read-only"));
     let digest = registry.put("1", MANIFEST, &manifest);
@@ -181,78 +179,29 @@ fn what_is_no_policy_is_refused() {
     }
 }
 
-/// Put a signature beside a component, as a registry lists it.
-fn sign(registry: &Registry, subject: &str, kind: &str, text: &str) {
-    let manifest = json!({
-        "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": kind, "config": registry.put_blob(CONFIG, b"{}"),
-        "layers": [registry.put_blob(kind, text.as_bytes())],
-        "subject": { "mediaType": MANIFEST, "digest": subject, "size": 1 },
-    });
-    let bytes = serde_json::to_vec(&manifest).unwrap();
-    registry.put(&digest(&bytes), MANIFEST, &manifest);
-}
-
 #[test]
-fn a_signature_that_is_not_of_the_key_is_refused() {
-    let desk = Desk::new();
-    let (registry, subject) = filled();
-    registry.kept(|kept| kept.lists_referrers = true);
-    let at = registry.at(":1");
-    let key = ["-o", "p.wasm", "--public-key", "release.key.pub"];
-    desk.pull_refused(&at, &key, (5, "there is no signature beside it", "without `--public-key`"));
-    desk.pull_refused(&at, &["--public-key", "release.key"], (2, "it is a secret key", ".pub"));
-
-    let text = String::from_utf8(desk.read("policy.wasm.minisig")).unwrap();
-    sign(&registry, &subject, "application/vnd.dev.cosign.artifact.sig.v1+json", &text);
-    sign(&registry, &digest(b"another"), SIGNATURE, &text);
-    sign(&registry, &subject, SIGNATURE, "untrusted comment: nothing\n");
-    desk.pull_refused(&at, &key, (5, "there is no signature beside it", "without `--public-key`"));
-
-    desk.attorn(&["new-key", "other.key"]).good();
-    desk.attorn(&["sign", "policy.wasm", "--key", "other.key", "--out", "other.minisig"]).good();
-    let other = String::from_utf8(desk.read("other.minisig")).unwrap();
-    sign(&registry, &subject, SIGNATURE, &other);
-    desk.pull_refused(&at, &key, (5, "its signature is refused: it is of the key `", "is it the key"));
-    sign(&registry, &subject, SIGNATURE, &text.replace("file:policy.wasm", "file:another.wasm"));
-    desk.pull_refused(&at, &key, (5, "or its trusted comment was changed", "is it the key"));
-    desk.pull_refused(&at, &["-o", "p.wasm"], (1, "it has 2 signatures, of the keys `", "--unsigned"));
-
-    // Among all of those the good one is found.
-    sign(&registry, &subject, SIGNATURE, &text);
-    desk.pull(&at, &key).good();
-    assert_eq!(desk.read("p.wasm.minisig"), text.as_bytes());
-    // A stranger's signature is not taken for that of what has none.
-    desk.pull_refused(&at, &["-o", "p.wasm", "--unsigned"], (1, "`p.wasm.minisig` is there", "move it away"));
-    for n in 0..16 {
-        sign(&registry, &subject, SIGNATURE, &text.replace("signature of", &format!("{n} of")));
-    }
-    desk.pull_refused(&at, &key, (1, "signatures, more than 16", "--unsigned"));
-}
-
-#[test]
-fn a_list_of_signatures_that_is_none_is_refused() {
+fn what_nobody_vouched_for_is_compiled_by_a_process_of_its_own() {
     let desk = Desk::empty();
-    let (registry, _) = filled();
-    let cases: &[(Answer, &str, &str)] = &[
-        (|| says(200, &[("content-type", INDEX)], "nonsense"), "the list of signatures cannot be understood", ""),
-        (|| says(200, &[("content-type", INDEX)], "{\"schemaVersion\":2}"), "it has no `manifests`", ""),
-        (
-            || says(200, &[("content-type", INDEX)], endless()),
-            "the list of signatures that the registry sends has more",
-            "",
-        ),
-        (|| says(500, &[], ""), "refuses to list signatures: 500", ""),
-    ];
-    for (answer, error, help) in cases {
-        let answer = *answer;
-        registry.twist(move |parts| parts.uri.path().contains("/referrers/").then(answer));
-        desk.pull_refused(&registry.at(":1"), &[], (1, error, help));
+    let registry = Registry::start();
+    registry.put("1", MANIFEST, &manifest(&registry, &components::slow_to_compile()));
+    let mut command = desk.command(&["pull", &registry.at(":1"), "--plain-http"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (begun, id) = (Instant::now(), child.id());
+    let children = || {
+        let threads = std::fs::read_dir(format!("/proc/{id}/task")).unwrap();
+        threads
+            .filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("children")).ok())
+            .any(|children| !children.trim().is_empty())
+    };
+    while !children() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no worker was started");
+        std::thread::sleep(Duration::from_millis(20));
     }
-    // A page for people is no list, and then there may be one under a tag.
-    registry.twist(|parts| {
-        parts.uri.path().contains("/referrers/").then(|| says(200, &[("content-type", "text/html")], "<html>"))
-    });
-    assert!(desk.pull(&registry.at(":1"), &[]).good().ends_with("no signature\n"));
+    let interrupted = Instant::now();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    Ended::of(child.wait_with_output().unwrap()).refused(1, "is not pulled: interrupted", "");
+    assert!(interrupted.elapsed() < Duration::from_secs(10), "it waited for what nobody wants any more");
+    assert!(desk.files().is_empty(), "{:?}", desk.files());
 }
 
 #[test]
@@ -278,10 +227,31 @@ fn an_interrupted_pull_leaves_nothing() {
 
 #[test]
 fn where_it_cannot_be_written_nothing_is_left() {
+    use std::os::unix::fs::symlink;
+
     let desk = Desk::empty();
     let (registry, _) = filled();
     desk.pull_refused(&registry.at(":1"), &["-o", "none/p.wasm"], (1, "cannot write `none/p.wasm`", ""));
+    registry.kept(|kept| kept.asked.clear());
     desk.write("taken/x", "");
-    desk.pull_refused(&registry.at(":1"), &["-o", "taken"], (1, "cannot write `taken`", ""));
-    assert_eq!(desk.files(), ["taken"]);
+    symlink("/dev/null", desk.path().join("null")).unwrap();
+    symlink("nowhere", desk.path().join("lost")).unwrap();
+    symlink("taken", desk.path().join("p.wasm.minisig")).unwrap();
+    for (out, named) in [
+        ("taken", "taken"),
+        ("null", "null"),
+        ("lost", "lost"),
+        ("p.wasm", "p.wasm.minisig"),
+        ("/dev/null", "/dev/null"),
+    ] {
+        desk.pull_refused(&registry.at(":1"), &["-o", out], (1, &format!("cannot write `{named}`"), ""));
+    }
+    registry.kept(|kept| assert!(kept.asked.is_empty(), "{:?}", kept.asked));
+    assert_eq!(desk.files(), ["lost", "null", "p.wasm.minisig", "taken"]);
+    assert!(std::fs::read_link(desk.path().join("null")).is_ok());
+    // A link to a file is replaced, and the file stays.
+    desk.write("old", "old");
+    symlink("old", desk.path().join("link")).unwrap();
+    desk.pull(&registry.at(":1"), &["-o", "link"]).good();
+    assert_eq!((desk.read("old"), desk.read("link")), (b"old".to_vec(), components::bytes("read-only")));
 }

@@ -12,7 +12,6 @@ use attorn_log::tiles::{TILE_WIDTH, add_to_bundle, hash_tile};
 use attorn_log::{CheckpointVerifier, ExportReader, Gap, Hash, NodeId, Origin, Tile, TileKind, Verifier};
 
 use super::directory::{LINES, new_file, write, write_lines};
-use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// Write this epoch in an export as a directory of its own; how many entries it has. Files for what is only signed are
@@ -24,7 +23,7 @@ pub(super) fn unpack(export: impl BufRead, root: &Path, asked: &Origin) -> Resul
     let (size, found) = (signed.checkpoint().size, &signed.checkpoint().origin);
     if found != asked {
         let message = format!("the export is of `{found}`, and `{asked}` was asked for");
-        return Err(Failure { exit: Exit::VerificationFailed, ..Failure::new(message) });
+        return Err(Failure::unverified(message));
     }
     if let Some(gap) = export.gaps().first().map(Gap::entries) {
         let message = format!(
@@ -117,6 +116,7 @@ mod tests {
 
     use super::super::directory::{Directory, Form};
     use super::*;
+    use crate::exit::Exit;
 
     fn asked() -> Origin {
         "attorn/main/1".parse().unwrap()

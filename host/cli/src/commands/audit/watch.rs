@@ -179,7 +179,7 @@ async fn damage(client: &OperatorClient, from: u64) -> Failure {
 }
 
 fn damaged() -> Failure {
-    Failure { exit: Exit::VerificationFailed, ..Failure::new("a part of the audit log is damaged that comes next") }
+    Failure::unverified("a part of the audit log is damaged that comes next")
         .with_help("`attorn audit verify` names the file")
 }
 

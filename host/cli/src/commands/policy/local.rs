@@ -3,8 +3,10 @@
 //! Components run in the same engine and the same sandbox as at a server, and are compiled in a process of
 //! their own where there is one to be had.
 
+use attorn_artifact::Cancel;
 use attorn_core::PolicyLimits;
-use attorn_engine::{Compiler, Engine, EngineConfig, Leftovers, LoadError, class_of};
+use attorn_engine::{Compiler, Description, Engine, EngineConfig, Leftovers, LoadError, class_of};
+use attorn_toolchain::look::{Look, look_by};
 use clap::Subcommand;
 
 use super::{bench, build, doctor, inspect, new, new_key, publish, pull, run, settings, sign, test, verify};
@@ -15,6 +17,9 @@ use crate::output::Output;
 /// The wall time of an evaluation, in microseconds. Nobody waits for a decision here, and a busy machine is not the
 /// policy's fault.
 const REQUEST_WALL_US_MAX: u64 = 10_000_000;
+
+/// Stands for the name or version of a component that nobody asked.
+pub(super) const UNKNOWN: &str = "?";
 
 /// What needs no server.
 #[derive(Debug, Subcommand)]
@@ -84,6 +89,41 @@ fn compiler() -> Result<Compiler, Failure> {
 #[expect(clippy::unnecessary_wraps, reason = "elsewhere there may be no worker")]
 fn compiler() -> Result<Compiler, Failure> {
     Ok(Compiler { leftovers: Some(Leftovers::default()), ..Compiler::default() })
+}
+
+/// Ends a worker when nobody waits for its answer any more.
+struct EndedOnDrop(Cancel);
+
+impl Drop for EndedOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// A component that anybody may have made, and what it is. Nothing of it is compiled or run in this process.
+pub(super) async fn look(component: Vec<u8>) -> Result<(Vec<u8>, Look), Failure> {
+    let cancel = Cancel::default();
+    let _ended = EndedOnDrop(cancel.clone());
+    let looking = tokio::task::spawn_blocking(move || {
+        let describe = |component: &[u8], limits| described(component, limits, &cancel);
+        look_by(&component, describe).map(|look| (component, look))
+    });
+    let looked = looking.await.map_err(|error| Failure::of(&error))?;
+    looked.map_err(|error| not_loaded(&error))
+}
+
+#[cfg(target_os = "linux")]
+fn described(component: &[u8], limits: PolicyLimits, cancel: &Cancel) -> Result<Description, LoadError> {
+    let worker = crate::commands::compile_worker::of_this_program();
+    let worker = worker.map_err(|failure| LoadError::NotCompiled { problem: failure.message })?;
+    attorn_engine::describe_component_apart(&worker, component, limits, cancel)
+}
+
+/// Elsewhere there may be no worker, and then what it says of itself stays unknown.
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere there may be no worker")]
+fn described(_component: &[u8], _limits: PolicyLimits, _cancel: &Cancel) -> Result<Description, LoadError> {
+    Ok(Description { name: UNKNOWN.into(), version: UNKNOWN.into(), settings_schema: "true".into() })
 }
 
 /// What such a component may use unless its policy says otherwise.

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use attorn_toolchain::look::{Look, look};
+use attorn_toolchain::look::Look;
 use attorn_toolchain::oci::manifest::{Artifact, of_component};
 use attorn_toolchain::oci::signature::of_signature;
 use attorn_toolchain::oci::{Digest, Reference};
-use attorn_toolchain::{ComponentSignature, SignatureError};
+use attorn_toolchain::{ComponentSignature, SignatureError, SignerKey};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{local, push};
+use super::{local, push, verify};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -26,11 +26,12 @@ published: give that to whoever pulls it.
 
 Examples:
   attorn policy publish policy.wasm ghcr.io/acme/spend-limit:1.2.0
+  attorn policy publish policy.wasm ghcr.io/acme/spend-limit:1.2.0 --public-key release.key.pub
   attorn policy publish policy.wasm ghcr.io/acme/spend-limit:1.2.0 --signature release.minisig --json
   attorn policy publish policy.wasm localhost:5000/spend-limit:1.2.0 --plain-http --username ci --password-file -
 
-Ends with 0 if it is there, 1 if not, 2 if the reference or an argument means nothing, and 5 if the signature is none, or of
-another component, or what the registry says of itself does not agree."
+Ends with 0 if it is there, 1 if not, 2 if the reference or an argument means nothing, and 5 if the signature is none, of
+another component or not of the key, or what the registry says of itself does not agree."
 )]
 pub(crate) struct Publish {
     /// The WebAssembly component
@@ -40,6 +41,9 @@ pub(crate) struct Publish {
     reference: Reference,
     #[command(flatten)]
     signature: push::Signature,
+    /// Publish it only if this key signed it: the key itself, or a file that holds it
+    #[arg(long, value_name = "KEY|FILE.pub", conflicts_with = "unsigned")]
+    public_key: Option<String>,
     #[command(flatten)]
     access: AccessArgs,
 }
@@ -52,7 +56,8 @@ struct Published {
 
 impl Publish {
     pub(super) async fn run(self, output: &Output) -> Result<Exit, Failure> {
-        let Self { file, reference, signature, access } = self;
+        let Self { file, reference, signature, public_key, access } = self;
+        let key = public_key.as_deref().map(verify::public_key).transpose()?;
         let tag = match (reference.tag(), reference.digest()) {
             (Some(tag), None) => tag.to_owned(),
             _ => {
@@ -66,8 +71,11 @@ impl Publish {
         let signature = signature.read(&file)?;
         let access = access.read()?;
         let mut repository = Repository::new(&reference, access, Scope::Push)?;
-        let (component, look) = looked_at(component).await?;
+        let (component, look) = local::look(component).await?;
         let signed = signature.as_deref().map(|signature| fits(signature, &look)).transpose()?;
+        if let Some(key) = &key {
+            is_of(key, &component, signed.as_ref())?;
+        }
         let failed = |error: serde_json::Error| Failure::of(&error);
         let artifact = of_component(&component, &look, reference.name()).map_err(failed)?;
         let beside = signature.map(|text| of_signature(&text, &artifact.manifest, reference.name()));
@@ -79,31 +87,28 @@ impl Publish {
         })?;
         let at = reference.at(published.digest);
         if output.json {
-            return output.json(&wire(&reference, &published, &look, signed.as_ref())).map(|()| Exit::Done);
+            let signed = signed.as_ref().map(|signed| (signed, key.is_some()));
+            return output.json(&wire(&reference, &published, &look, signed)).map(|()| Exit::Done);
         }
         output.line(format!("published {at}"));
         output.line(format!("component {}, {} bytes", look.digest, look.bytes));
         match signed {
-            Some(signed) => output.line(format!("signature of the key {}", signed.key())),
+            Some(signed) if key.is_some() => output.line(format!("verified: signed with the key {}", signed.key())),
+            Some(signed) => {
+                output.line(format!("signature of the key {}, as it says itself", signed.key()));
+                output.note("nobody compared it with the component: `--public-key` does, before anything is sent");
+            }
             None => output.note("it is not signed: `attorn policy sign` makes a signature, which goes with it"),
         }
         Ok(Exit::Done)
     }
 }
 
-/// A component, and what it is: compiling takes a moment, in which somebody may interrupt.
-pub(super) async fn looked_at(component: Vec<u8>) -> Result<(Vec<u8>, Look), Failure> {
-    let looking = tokio::task::spawn_blocking(move || look(&component).map(|look| (component, look)));
-    let looked = looking.await.map_err(|error| Failure::of(&error))?;
-    looked.map_err(|error| local::not_loaded(&error))
-}
-
 /// A signature that may be this component's. Whose it is, is for those who have the key; that it was made before the
 /// component was built anew, its comment says.
 fn fits(text: &str, look: &Look) -> Result<ComponentSignature, Failure> {
-    let unfit = |message: String| Failure { exit: Exit::VerificationFailed, ..Failure::new(message) };
     let signature = ComponentSignature::parse(text).map_err(|error| {
-        let failure = unfit(format!("the signature cannot be published: {error}"));
+        let failure = Failure::unverified(format!("the signature cannot be published: {error}"));
         match error {
             SignatureError::Legacy => {
                 failure.with_help("`attorn policy sign`, or `minisign -S` since 0.10, makes another")
@@ -115,10 +120,23 @@ fn fits(text: &str, look: &Look) -> Result<ComponentSignature, Failure> {
     match of {
         Some(of) if of != look.digest => {
             let message = format!("the signature says that it is of the component {of}, and this is {}", look.digest);
-            Err(unfit(message).with_help("`attorn policy sign` makes another; `--unsigned` publishes without one"))
+            Err(Failure::unverified(message)
+                .with_help("`attorn policy sign` makes another; `--unsigned` publishes without one"))
         }
         _ => Ok(signature),
     }
+}
+
+/// That the key signed these very bytes.
+fn is_of(key: &SignerKey, component: &[u8], signed: Option<&ComponentSignature>) -> Result<(), Failure> {
+    let signed = signed.ok_or_else(|| {
+        Failure::unverified(format!("it is not signed with the key `{}`: there is no signature", key.id()))
+            .with_help("`attorn policy sign` makes one, and `--signature FILE` names one that stands elsewhere")
+    })?;
+    key.verify(component, signed).map_err(|error| {
+        Failure::unverified(format!("its signature is refused: {error}"))
+            .with_help("nothing was sent; is it the signature of these very bytes, and is it the key?")
+    })
 }
 
 async fn put(
@@ -137,10 +155,15 @@ async fn put(
     Ok(Published { digest, signature })
 }
 
-fn wire(reference: &Reference, published: &Published, look: &Look, signed: Option<&ComponentSignature>) -> Value {
-    let signature = published.signature.zip(signed).map(|((digest, listing), signed)| {
+fn wire(
+    reference: &Reference,
+    published: &Published,
+    look: &Look,
+    signed: Option<(&ComponentSignature, bool)>,
+) -> Value {
+    let signature = published.signature.zip(signed).map(|((digest, listing), (signed, is_verified))| {
         json!({
-            "digest": digest.to_string(), "key": signed.key().to_string(),
+            "digest": digest.to_string(), "key": signed.key().to_string(), "verified": is_verified,
             "listed_by": match listing { Listing::Registry => "registry", Listing::Tag => "tag" },
         })
     });

@@ -7,6 +7,7 @@ use attorn_toolchain::cases::{self, CaseReport, CasesError, Far, Report, Side, U
 use attorn_toolchain::once::OnceError;
 use attorn_toolchain::opa_test::{OpaTestError, OpaTests};
 use attorn_toolchain::project::COMPONENT;
+use attorn_toolchain::whole;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -15,7 +16,6 @@ use crate::bar::Bar;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Output, harmless};
-use crate::whole;
 
 /// Run a policy's cases in the real engine, each in a sandbox of its own.
 #[derive(Debug, Args)]
@@ -115,7 +115,7 @@ impl Test {
     fn write_junit(&self, report: &Report) -> Result<(), Failure> {
         let Some(path) = &self.junit else { return Ok(()) };
         let xml = cases::junit("attorn policy test", report).map_err(Failure::new)?;
-        whole::write(path, xml.as_bytes())
+        whole::write(path, xml.as_bytes()).map_err(|error| Failure::file("write", path, &error))
     }
 }
 

@@ -65,11 +65,11 @@ impl Verify {
 /// Nobody signed it, as far as can be seen here.
 fn unsigned(component: &Path, signature: &Path) -> Failure {
     let (component, signature) = (component.display(), signature.display());
-    let failure = Failure::new(format!("`{component}` is not signed: there is no `{signature}`"));
+    let failure = Failure::unverified(format!("`{component}` is not signed: there is no `{signature}`"));
     let help = format!(
         "`attorn policy sign {component} --key FILE` signs it; a signature elsewhere is named by `--signature FILE`"
     );
-    Failure { exit: Exit::VerificationFailed, ..failure.with_help(help) }
+    failure.with_help(help)
 }
 
 fn not_verified(path: &Path, error: &SignatureError) -> Failure {

@@ -7,7 +7,7 @@
 use attorn_log::CheckpointVerifier;
 
 use super::is_earlier;
-use super::lineage::{self, verification};
+use super::lineage;
 use super::remembered::Anchor;
 use crate::failure::Failure;
 
@@ -60,7 +60,8 @@ impl Anchors {
 }
 
 fn another_key(seen: &Anchor) -> Failure {
-    let failure = verification(format!("the log `{}` is of another key than the one that is remembered", seen.origin));
+    let failure =
+        Failure::unverified(format!("the log `{}` is of another key than the one that is remembered", seen.origin));
     match &seen.path {
         Some(path) => failure.with_help(format!("if you know why: remove `{}`, and verify anew", path.display())),
         None => failure,

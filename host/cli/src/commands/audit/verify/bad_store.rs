@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -23,7 +22,7 @@ pub(super) fn print(output: &Output, bad: &[String]) -> Failure {
 
 fn first_bad(bad: &[String]) -> Failure {
     let first = bad.first().map_or("it is bad", String::as_str);
-    Failure { exit: Exit::VerificationFailed, ..Failure::new(format!("the store: {first}")) }
+    Failure::unverified(format!("the store: {first}"))
 }
 
 /// The same for programs, with what came of verifying the log (`log`): why it does not verify, if so, and what would have
@@ -49,6 +48,7 @@ pub(super) fn print_in_json(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::Exit;
 
     #[test]
     fn whatever_is_bad_in_a_store_fails_the_verification() {

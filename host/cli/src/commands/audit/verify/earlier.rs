@@ -20,7 +20,7 @@ use std::path::Path;
 use attorn_api::audit::{EntryRange, LogEpoch};
 use attorn_log::{Checks, Epoch, Origin, Verified, VerifyError, verify_export_with};
 
-use super::lineage::{Began, EPOCHS_MAX, Exports, First, first_exported, origin_exported, verification};
+use super::lineage::{Began, EPOCHS_MAX, Exports, First, first_exported, origin_exported};
 use super::remembered::{Anchor, Memory};
 use super::{SAID_EVERY, open_regular};
 use crate::bar::Bar;
@@ -173,7 +173,7 @@ async fn beyond(
             re_hashed(output, &path, epoch, &known(by_key, &bad)).map_err(|wrong| helped(wrong, by_key, broken))?;
         if *found.key.origin() != origin {
             let message = format!("what is kept of epoch {epoch} is of `{}`", found.key.origin());
-            return Err(verification(message).into());
+            return Err(Failure::unverified(message).into());
         }
         if let Some((step, _)) = &step {
             ends_as_said(&found, step)?;
@@ -231,7 +231,7 @@ fn is_recorded(found: &Verified, recorded: &LogEpoch) -> Result<(), Wrong> {
     }
     let message =
         format!("what is kept of epoch {} is not of the key and the end that are recorded of it", recorded.epoch);
-    Err(verification(message).into())
+    Err(Failure::unverified(message).into())
 }
 
 /// Ranges of entries as the API says them.
@@ -268,7 +268,7 @@ fn ends_as_said(verified: &Verified, step: &Began) -> Result<(), Wrong> {
     })?;
     if ended.checkpoint() != verified.checkpoint.checkpoint() {
         let message = format!("what is kept of epoch {epoch} does not end where the log says that it ended");
-        return Err(verification(message).into());
+        return Err(Failure::unverified(message).into());
     }
     Ok(())
 }
@@ -294,7 +294,7 @@ pub(super) fn nothing_else(directory: &Path, earlier: &[Earlier]) -> Result<(), 
         let name = entry.map_err(|error| Failure::file("read", &directory, &error))?.file_name();
         let name = name.to_string_lossy();
         if !due.iter().any(|due| *due == name) {
-            return Err(verification(format!("`epochs/{name}` is of no epoch that this log comes from")));
+            return Err(Failure::unverified(format!("`epochs/{name}` is of no epoch that this log comes from")));
         }
     }
     Ok(())

@@ -202,7 +202,7 @@ impl Lineage {
     pub(super) fn follow(&self, trusted: &CheckpointVerifier) -> Result<CheckpointVerifier, Failure> {
         let mut key = trusted.clone();
         if self.steps.last().is_none_or(|step| step.before != *trusted.origin()) {
-            return Err(verification(format!(
+            return Err(Failure::unverified(format!(
                 "the log does not come from `{}`, whose key is trusted",
                 trusted.origin()
             )));
@@ -210,14 +210,14 @@ impl Lineage {
         for step in self.steps.iter().rev() {
             let Some(note) = &step.succession else {
                 let message = format!("the key of `{}` was given up, and names no other after it", step.before);
-                return Err(verification(message).with_help(KEY_HELP));
+                return Err(Failure::unverified(message).with_help(KEY_HELP));
             };
             let said = Succession::verify(note.as_bytes(), &key);
             let said = said.map_err(|error| Failure::verification(&error).with_help(KEY_HELP))?;
             let ended = key.verify(step.ended.as_bytes()).map_err(|error| Failure::verification(&error))?;
             if said.ended != *ended.checkpoint() || *said.key.origin() != step.origin {
                 let message = format!("the note by the key of `{}` is of another end of its epoch", step.before);
-                return Err(verification(message).with_help(KEY_HELP));
+                return Err(Failure::unverified(message).with_help(KEY_HELP));
             }
             key = said.key;
         }
@@ -230,7 +230,7 @@ impl Lineage {
             return Ok(());
         }
         let message = format!("the key of `{}` named another one than the one that signs now", seen.origin());
-        Err(verification(message).with_help(KEY_HELP))
+        Err(Failure::unverified(message).with_help(KEY_HELP))
     }
 
     /// See whether what was seen of an earlier epoch is the begin of what is kept of it.
@@ -240,7 +240,7 @@ impl Lineage {
             let forget = seen.path.as_ref().map(|path| {
                 format!("if you know why, such as a restore: remove `{}`, and verify anew", path.display())
             });
-            let failure = verification(message);
+            let failure = Failure::unverified(message);
             Err(match forget {
                 Some(help) => failure.with_help(help),
                 None => failure,
@@ -265,7 +265,7 @@ impl Lineage {
         let ended = verified.key.verify(step.ended.as_bytes()).map_err(|error| Failure::verification(&error))?;
         if ended.checkpoint() != verified.checkpoint.checkpoint() {
             let message = format!("what is kept of epoch {epoch} does not end where the log says that it ended");
-            return Err(verification(message));
+            return Err(Failure::unverified(message));
         }
         Ok(Continues { epoch, entries, key: verified.key })
     }
@@ -301,7 +301,7 @@ fn missing(epoch: Epoch) -> Failure {
         "the way from what is known of the log to the key that signs now is broken: the export of epoch {epoch} is not kept \
          (`{epoch}.export`), and with it the note by which its key was named"
     );
-    verification(message).with_help(
+    Failure::unverified(message).with_help(
         "put that file back from a backup or a copy (`epochs/` of the data directory had it); or ask whoever runs the \
          server for the key that signs now, by another way than this connection, and give it with `--key`",
     )
@@ -313,7 +313,7 @@ fn lacking(epoch: Epoch) -> Failure {
         "the way from what is known of the log to the key that signs now is broken: the first entries of epoch {epoch} were \
          bad when it ended, and with them the note by which its key was named is lost"
     );
-    verification(message).with_help(KEY_HELP)
+    Failure::unverified(message).with_help(KEY_HELP)
 }
 
 /// That the log is in an earlier epoch than one that was seen.
@@ -321,19 +321,14 @@ pub(super) fn rolled_back(seen: &Anchor, now: &Origin) -> Failure {
     let (entries, origin) = (size_of(&seen.note).unwrap_or(0), &seen.origin);
     let Some(path) = &seen.path else {
         // No key is at hand that could tell whether it was ever signed.
-        return verification(format!(
+        return Failure::unverified(format!(
             "the checkpoint that was kept says that it is of `{origin}`, and the log is `{now}`: if the log's key signed it, \
              the log was put back, and {entries} entries that it counts are gone"
         ));
     };
     let gone = format!("rollback: {entries} entries that you have seen are gone");
-    let failure = verification(format!("{gone}: the log is `{now}`, and you have seen `{origin}`"));
+    let failure = Failure::unverified(format!("{gone}: the log is `{now}`, and you have seen `{origin}`"));
     failure.with_help(format!("if you know why: remove `{}`, and verify anew", path.display()))
-}
-
-/// Something that does not verify.
-pub(super) fn verification(message: String) -> Failure {
-    Failure { exit: crate::exit::Exit::VerificationFailed, ..Failure::new(message) }
 }
 
 /// The origin that a checkpoint says it is of.
@@ -347,7 +342,7 @@ pub(super) fn origin_of(note: &str) -> Result<Origin, Failure> {
 
 fn size_of(note: &str) -> Result<u64, Failure> {
     let size = note.lines().nth(1).and_then(|line| line.parse().ok());
-    size.ok_or_else(|| verification("the checkpoint that was kept does not say how many entries it counts".to_owned()))
+    size.ok_or_else(|| Failure::unverified("the checkpoint that was kept does not say how many entries it counts"))
 }
 
 /// The first entry of a log that is published as files; none if it has none. The verifier has hashed it, or will.

@@ -226,7 +226,7 @@ pub(super) fn of_another_epoch(error: &VerifyError, trusted: Option<&CheckpointV
 fn proves_nothing(what: &str, (says, of_key): (&Origin, &Origin)) -> Failure {
     let message =
         format!("the {what} says that it is of `{says}`, and the key is of `{of_key}`: it proves nothing of it");
-    Failure { exit: Exit::VerificationFailed, ..Failure::new(message) }
+    Failure::unverified(message)
 }
 
 fn key_of_epoch(origin: &Origin) -> String {

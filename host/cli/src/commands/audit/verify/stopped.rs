@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_the_log_is_worse_unless_it_only_cannot_be_read() {
-        let store = || Failure { exit: Exit::VerificationFailed, ..Failure::new("the store: a file is bad") };
+        let store = || Failure::unverified("the store: a file is bad");
         let log = |exit, message: &str| Failure { exit, ..Failure::new(message) };
         let cases = [
             (Ok(Exit::Done), "the store: a file is bad"),

@@ -6,7 +6,6 @@ use attorn_api::audit::EntryRange;
 use serde_json::{Value, json};
 
 use super::super::super::epochs::said;
-use super::super::lineage::verification;
 use super::{Earlier, Seen};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -59,7 +58,7 @@ pub(in super::super) fn unproven(earlier: &[Earlier]) -> Option<Failure> {
         let Seen::Unproven(broken) = one.seen else { return None };
         let (epoch, why) = (one.epoch, broken.why());
         let message = format!("epoch {epoch} is unproven: {why}; anybody could have made `{epoch}.export`");
-        Some(verification(message).with_help(broken.help()))
+        Some(Failure::unverified(message).with_help(broken.help()))
     })
 }
 
