@@ -129,7 +129,9 @@ impl Tools {
         let mut command = command(self.home.join("node_modules/.bin").join(tool));
         command.args(arguments).current_dir(within);
         let output = process::run_reading(&mut command, stdin, RUN_MAX, &mut |line| said.push(line.to_owned()))?;
-        said.iter().for_each(|line| progress(line));
+        for line in &said {
+            progress(line);
+        }
         Ok(output)
     }
 
