@@ -72,6 +72,7 @@ pub(super) fn build(directory: &Path, home: &Path, progress: &mut dyn FnMut(&str
     let entry = bundle::entry(home)?;
     settled::check(home)?;
     let tools = tools::Tools::get(progress)?;
+    let _alone = tools::alone(home, progress)?;
     tools::install(home, progress)?;
     let package = home.join("node_modules").join(SDK).join("package.json");
     let installed = read_package(&package)?;

@@ -9,10 +9,11 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use attorn_build::process::{self, Failed};
 
@@ -35,6 +36,8 @@ const NODE_MAJOR_MIN: u32 = 20;
 
 /// There may be much to download, over a slow line.
 const INSTALL_MAX: Duration = Duration::from_mins(10);
+/// How often it is looked whether another build has ended.
+const POLL: Duration = Duration::from_millis(100);
 /// Lines of npm's that are kept of an error.
 const SAID_LINES_MAX: usize = 8;
 /// What a tool may take for a project.
@@ -129,7 +132,9 @@ impl Tools {
         let mut command = command(self.home.join("node_modules/.bin").join(tool));
         command.args(arguments).current_dir(within);
         let output = process::run_reading(&mut command, stdin, RUN_MAX, &mut |line| said.push(line.to_owned()))?;
-        said.iter().for_each(|line| progress(line));
+        for line in &said {
+            progress(line);
+        }
         Ok(output)
     }
 
@@ -155,6 +160,30 @@ pub(super) fn install(home: &Path, progress: &mut dyn FnMut(&str)) -> Result<(),
         settled::check(home)?;
     }
     ci(home)
+}
+
+/// Build a project alone for as long as this lives: another build would take its packages away meanwhile.
+pub(super) fn alone(home: &Path, progress: &mut dyn FnMut(&str)) -> Result<File, ProjectError> {
+    let path = home.join("package.json");
+    let manifest = File::open(&path).map_err(file(&path))?;
+    let end = Instant::now() + INSTALL_MAX;
+    let mut is_told = false;
+    loop {
+        match manifest.try_lock() {
+            Ok(()) => return Ok(manifest),
+            Err(TryLockError::Error(error)) => return Err(file(&path)(error)),
+            Err(TryLockError::WouldBlock) if Instant::now() >= end => {
+                let problem = format!("another build of it does not end, or something else holds `{}`", path.display());
+                return Err(ProjectError::Tool { problem, help: "end it, and build again" });
+            }
+            Err(TryLockError::WouldBlock) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    progress("waiting for another build of this project");
+                }
+                thread::sleep(POLL);
+            }
+        }
+    }
 }
 
 fn ci(within: &Path) -> Result<(), ProjectError> {
@@ -224,6 +253,25 @@ fn cache() -> Result<PathBuf, ProjectError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_project_is_built_by_one_at_a_time() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("package.json"), "{}").unwrap();
+        let first = alone(home.path(), &mut |_| {}).unwrap();
+        let began = Instant::now();
+        let path = home.path().to_owned();
+        let second = thread::spawn(move || {
+            let mut said = Vec::new();
+            alone(&path, &mut |line| said.push(line.to_owned())).unwrap();
+            (said, began.elapsed())
+        });
+        thread::sleep(Duration::from_millis(500));
+        drop(first);
+        let (said, waited) = second.join().unwrap();
+        assert_eq!(said, ["waiting for another build of this project"]);
+        assert!(waited >= Duration::from_millis(500));
+    }
 
     #[test]
     fn what_npm_says_has_the_help_that_fits() {

@@ -24,12 +24,12 @@ pub(super) fn make(cache: &Path, home: &Path) -> Result<(), ProjectError> {
 
 /// An error if somebody else could have written there.
 pub(super) fn check(cache: &Path, home: &Path) -> Result<(), ProjectError> {
-    each(cache, home, &mut |path, metadata| match platform::others_may_write(metadata) {
-        false => Ok(()),
-        true => {
+    each(cache, home, &mut |path, metadata| {
+        if platform::others_may_write(metadata) {
             let problem = format!("`{}` runs here, and others than you may write there", path.display());
-            Err(ProjectError::Tool { problem, help: HELP })
+            return Err(ProjectError::Tool { problem, help: HELP });
         }
+        Ok(())
     })
 }
 
