@@ -29,6 +29,7 @@ use attorn_log::Epoch;
 pub use self::aside::free_name;
 pub use self::bad_files::FilesOf;
 pub(crate) use self::bad_files::nowhere;
+pub(crate) use self::rebuild::could_be_made;
 
 use self::aside::move_aside;
 use crate::base::{self, BaseError};
@@ -44,7 +45,7 @@ use crate::journal::JournalError;
 use crate::open::{open_whole, said};
 use crate::ours::Ours;
 use crate::parts;
-use crate::places::{FORMAT, FORMAT_WITH_IMPRINT, Places, at, exists, sync_files};
+use crate::places::{FORMAT, FORMAT_WITH_IMPRINT, Places, at, sync_files};
 use crate::records::KeyMaterialRecord;
 use crate::remade::{self, Part, Remade};
 
@@ -385,14 +386,6 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
 /// Whether there is anything that a store could be made anew of.
 fn has_base(places: &Places) -> bool {
     base::all(&places.base).is_ok_and(|bases| !bases.is_empty())
-}
-
-/// See whether what base copy and journal come to is whole and ours, by making it in a directory, which is removed.
-pub(crate) fn could_be_made(places: &Places, ours: &Ours, new: &Path) -> Result<(), RepairError> {
-    let made = rebuild::rebuild(places, ours, new, None);
-    let removed = if exists(new)? { fs::remove_dir_all(new).map_err(at(new)) } else { Ok(()) };
-    made?;
-    Ok(removed?)
 }
 
 /// Open it and walk it.

@@ -18,6 +18,14 @@ use crate::places::{Places, at, exists, sync_files};
 use crate::redo::Redo;
 use crate::trees::Trees;
 
+/// See whether what base copy and journal come to is whole and ours, by making it in a directory, which is removed.
+pub(crate) fn could_be_made(places: &Places, ours: &Ours, new: &Path) -> Result<(), RepairError> {
+    let made = rebuild(places, ours, new, None);
+    let removed = if exists(new)? { fs::remove_dir_all(new).map_err(at(new)) } else { Ok(()) };
+    made?;
+    Ok(removed?)
+}
+
 /// Build the engine's files in a directory of their own, from the newest base copy that can be read.
 pub(super) fn rebuild(
     places: &Places,

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use attorn_policy::testing::{self, Tested};
 use attorn_policy::Verdict;
+use attorn_policy::testing::{self, Tested};
 
 use crate::Cedar;
 
