@@ -99,7 +99,7 @@ fn a_strangers_project_runs_writes_and_reads_nothing_but_its_own() {
         (
             "src/policy.ts",
             "const LISTED",
-            "// @ts-ignore\nimport x from \"../../victim/secret.json\";\nconsole.log(x);\nconst LISTED",
+            "// @ts-ignore\nimport x from \"../../victim/secret.json\";\nexport const y: unknown = x;\nconst LISTED",
             "lies outside",
             "its own modules",
         ),
@@ -125,7 +125,7 @@ fn what_a_tool_says_of_a_project_is_said_once() {
     write(&project, "", "return ctx.request.acton;");
     let (_, _, said) = attorn(&project, &["build"]);
     assert_eq!(said.matches("src/policy.ts(5,").count(), 1, "{said}");
-    write(&project, "// @ts-ignore\nimport x from \"./nowhere\";\nconsole.log(x);", "return allow();");
+    write(&project, "// @ts-ignore\nimport x from \"./nowhere\";\nexport const y: unknown = x;", "return allow();");
     let (_, _, said) = attorn(&project, &["build"]);
     assert_eq!(said.matches("Could not resolve \"./nowhere\"").count(), 1, "{said}");
 }
