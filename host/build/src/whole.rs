@@ -42,7 +42,7 @@ fn rights(path: &Path) -> io::Result<Option<Permissions>> {
     if !found.is_file() {
         return Err(io::Error::other("what is there is no regular file"));
     }
-    Ok(Some(plain(found.permissions())))
+    Ok(Some(plain(&found.permissions())))
 }
 
 /// Temporary files are for their maker alone, and these are for whom the process makes files for.
@@ -59,14 +59,14 @@ fn new_in(beside: &Path) -> io::Result<tempfile::NamedTempFile> {
 
 /// Nothing that is written here runs as somebody else.
 #[cfg(unix)]
-fn plain(rights: Permissions) -> Permissions {
+fn plain(rights: &Permissions) -> Permissions {
     use std::os::unix::fs::PermissionsExt as _;
     Permissions::from_mode(rights.mode() & 0o777)
 }
 
 #[cfg(not(unix))]
-fn plain(rights: Permissions) -> Permissions {
-    rights
+fn plain(rights: &Permissions) -> Permissions {
+    rights.clone()
 }
 
 #[cfg(all(test, unix))]
