@@ -32,7 +32,8 @@ pub(crate) use self::bad_files::nowhere;
 pub(crate) use self::rebuild::could_be_made;
 
 use self::aside::move_aside;
-use crate::base::{self, BaseError};
+use self::rebuild::has_base;
+use crate::base::BaseError;
 use crate::boot::{Boot, CutOffBy};
 use crate::caught::caught;
 use crate::commit::Store;
@@ -381,11 +382,6 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// Whether there is anything that a store could be made anew of.
-fn has_base(places: &Places) -> bool {
-    base::all(&places.base).is_ok_and(|bases| !bases.is_empty())
 }
 
 /// Open it and walk it.
