@@ -31,8 +31,7 @@ pub use self::bad_files::FilesOf;
 pub(crate) use self::bad_files::nowhere;
 pub(crate) use self::rebuild::could_be_made;
 
-use self::aside::move_aside;
-use self::rebuild::has_base;
+use self::{aside::move_aside, rebuild::has_base};
 use crate::base::BaseError;
 use crate::boot::{Boot, CutOffBy};
 use crate::caught::caught;
