@@ -152,7 +152,7 @@ async fn an_engine_that_may_have_lost_a_revocation_serves_nobody_whoever_asks_fo
         let (dir, _) = if part == "journal" { passed_damage().await } else { filled().await };
         let dir = dir.path();
         if part == "base" {
-            for base in base::all(&dir.join("base")).unwrap() {
+            for base in crate::base::all(&dir.join("base")).unwrap() {
                 fs::write(base.path, [7; 1_000]).unwrap();
             }
         }

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::ImprintError;
+use crate::base;
 use crate::fixtures::{add, batch, body, copy, counter, hurried, lazy, meta, ours, ours_of, put};
 use crate::steps::EveryStep;
 
