@@ -116,7 +116,7 @@ fn about_entries() -> Vec<Mistake> {
         mistake("audit receipt x", 2, "neither an entry (an index", ""),
         mistake("audit receipt 99999", 1, "there is no entry `99999`", "`attorn audit list --newest` shows"),
         mistake("audit show 99999", 1, "there is no entry `99999`", "`attorn audit list --newest` shows"),
-        mistake("audit show 9/0", 1, "there is no", "`attorn audit epochs` lists them"),
+        mistake("audit show 9/0", 1, "there is no", "`attorn audit epochs` lists the log"),
         mistake("audit verify --dir nothing", 1, not_there, "`attorn audit export --dir` makes"),
         mistake("audit verify --file nothing", 1, not_there, "`attorn audit export --out FILE` makes"),
         mistake("audit verify --since nothing", 1, not_there, "`attorn audit checkpoint` prints one"),
