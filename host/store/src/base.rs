@@ -167,14 +167,19 @@ pub(crate) fn how_far(dir: &Path, journal: &Path) -> io::Result<(u64, u64)> {
     Ok((bytes, fs::metadata(&newest.path)?.len()))
 }
 
-/// Remove all copies but the newest few.
-pub(crate) fn trim(dir: &Path) -> io::Result<()> {
-    let bases = all(dir)?;
-    let Some(old) = bases.len().checked_sub(KEPT).filter(|&old| old > 0) else { return Ok(()) };
-    for base in &bases[..old] {
+/// Remove all copies but the newest few, of which the one of this version was just made, and give the version of the oldest
+/// that is left. What claims to be of a later version is none of ours, and takes the place of none.
+pub(crate) fn trim(dir: &Path, made: u64) -> io::Result<Option<u64>> {
+    let mut bases = all(dir)?;
+    bases.retain(|base| base.version <= made);
+    let old = bases.len().saturating_sub(KEPT);
+    for base in bases.drain(..old) {
         fs::remove_file(&base.path)?;
     }
-    sync_dir(dir)
+    if old > 0 {
+        sync_dir(dir)?;
+    }
+    Ok(bases.first().map(|base| base.version))
 }
 
 /// Remove what was never finished.
@@ -223,4 +228,22 @@ pub(crate) fn read<E: From<BaseError>>(
         return Err(damaged(at).into());
     }
     Ok(header.store)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_claims_to_be_later_than_the_newest_takes_the_place_of_none() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let names = |dir: &Path| all(dir).unwrap().into_iter().map(|base| base.version).collect::<Vec<_>>();
+        assert_eq!(trim(dir.path(), 9).unwrap(), None);
+        for version in [1, 5, 9, u64::MAX - 1, u64::MAX] {
+            fs::write(dir.path().join(format!("{version:020}{SUFFIX}")), "").unwrap();
+        }
+        assert_eq!(trim(dir.path(), 9).unwrap(), Some(5));
+        assert_eq!(names(dir.path()), [5, 9, u64::MAX - 1, u64::MAX]);
+        assert_eq!(trim(dir.path(), 9).unwrap(), Some(5));
+    }
 }

@@ -143,7 +143,7 @@ impl Copier {
         if self.shared.bad_parts.load(Ordering::Relaxed) {
             self.look();
         }
-        self.steps.take(Step::Trim, &mut || self.trim(news.synced.version))
+        self.steps.take(Step::Trim, &mut || self.trim(begun_at, news.synced.version))
     }
 
     /// See whether the copy that was just made is of a state that is ours. If somebody wrote to the engine's files, it is
@@ -167,8 +167,9 @@ impl Copier {
         }
     }
 
-    /// Remove old base copies, and from the journal what is older than all of them and synced in the engine.
-    fn trim(&self, synced: u64) -> Result<(), StorageError> {
+    /// Remove base copies that are older than the one that was just made, and from the journal what is older than all of them
+    /// and synced in the engine.
+    fn trim(&self, made: u64, synced: u64) -> Result<(), StorageError> {
         let keep = open_lock(&self.places.keep)?;
         match keep.try_lock() {
             Ok(()) => {}
@@ -176,8 +177,7 @@ impl Copier {
             Err(TryLockError::WouldBlock) => return Ok(()),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        base::trim(&self.places.base)?;
-        let oldest = base::all(&self.places.base)?.first().map(|base| base.version);
+        let oldest = base::trim(&self.places.base, made)?;
         let oldest = oldest.ok_or_else(|| io::Error::other("there is no base copy"))?;
         journal::trim(&self.places.journal, oldest.min(synced)).map_err(|error| StorageError::new(&error))?;
         Ok(())

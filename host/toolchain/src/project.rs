@@ -23,7 +23,9 @@ const SOURCE_BYTES_MAX: u64 = 64 << 20;
 
 /// What is no source: what a build makes, and what is about the policy, at the top of the directory and of the projects
 /// in it; and packages, wherever they lie.
-const NO_SOURCES: &[&str] = &["target", COMPONENT, "cases", "README.md", "settings.json"];
+const NO_SOURCES: &[&str] = &["target", COMPONENT, SIGNATURE, "cases", "README.md", "settings.json"];
+/// The signature of what a build made, beside it.
+const SIGNATURE: &str = "policy.wasm.minisig";
 const PACKAGES: &str = "node_modules";
 
 /// Why there is no component.
@@ -193,7 +195,14 @@ mod tests {
             source(home.path(), &lock.path().join("Cargo.lock")).unwrap()
         };
         let one = of(&[("Cargo.toml", "a"), ("src/lib.rs", "b")]);
-        let with = [("Cargo.toml", "a"), ("src/lib.rs", "b"), ("target/x", "y"), ("policy.wasm", "z"), (".git/x", "y")];
+        let with = [
+            ("Cargo.toml", "a"),
+            ("src/lib.rs", "b"),
+            ("target/x", "y"),
+            ("policy.wasm", "z"),
+            ("policy.wasm.minisig", "z"),
+            (".git/x", "y"),
+        ];
         assert_eq!(of(&with), one);
         let deeper = [
             ("Cargo.toml", "a"),

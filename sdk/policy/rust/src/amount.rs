@@ -12,7 +12,7 @@ const STRING_MAX: u64 = i64::MAX.unsigned_abs();
 /// An amount of money: whole minor units of a currency, 1 or more, and nothing that two readers could read as two
 /// amounts.
 ///
-/// It is read from an integer up to [`NUMBER_MAX`](crate::NUMBER_MAX), or from a string of decimal digits without sign,
+/// It is read from an integer up to [`NUMBER_MAX`], or from a string of decimal digits without sign,
 /// blank or leading zero, up to 2⁶³ − 1. A number with a fraction or an exponent is no amount, whatever its value.
 ///
 /// ```
