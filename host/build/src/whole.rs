@@ -69,7 +69,8 @@ fn plain(rights: &Permissions) -> Permissions {
     rights.clone()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
