@@ -77,4 +77,6 @@ impl Policy for Rego {
 attorn_policy::export!(Rego);
 
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod tests;
