@@ -9,13 +9,14 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 /// What the backup may have wrong, and the command that lists it.
-const LOOK_AT: [(&str, &str); 9] = [
-    ("operators who were revoked since, before any of them gets a token", "attorn operator list"),
+const LOOK_AT: [(&str, &str); 10] = [
+    ("operators who were revoked since, before any other of them gets a token", "attorn operator list"),
     ("agents that were suspended or retired, and their keys and ceilings", "attorn agent list"),
     ("resource servers that were revoked", "attorn resource-server list"),
     ("delegations that were revoked", "attorn delegation list"),
     ("providers, and entitlements", "attorn provider list; attorn entitlement list"),
     ("trust domains, and issuers of workloads", "attorn trust-domain list; attorn workload-issuer list"),
+    ("webhooks that were revoked", "attorn approval-webhook list"),
     ("who signs policies, and whether they have to be signed", "attorn policy signer list"),
     ("policies in force, and facts", "attorn policy list; attorn fact list"),
     ("counters that were charged: what was spent since counts for nothing", "attorn audit list --epoch N"),
