@@ -87,7 +87,11 @@ pub(crate) async fn decision_receipt(app: Arc<App>, call: Call) -> Result<Reply,
             Ok(Reply::text(epochs::receipt_of(&app, known, entry.at.index).await?))
         }
         Some(OfDecision { entry, earlier: None, .. }) => receipt_of(&app, &call, &entry).await,
-        None => Err(Failure::internal(format_args!("the decision `{id}` has a record and no entry"))),
+        // What the record says of where its entry is, nobody signed.
+        None => {
+            let lost = Failure::internal(format_args!("the decision `{id}` has a record and no entry"));
+            receipt_without_record(&app, &call, (id, lost)).await
+        }
     }
 }
 
