@@ -5,10 +5,10 @@
 //! whole a new base copy is made at once: the engine has all that they had.
 //!
 //! A base copy goes on while groups are applied. It holds what a decision needs for as long as a page takes to be
-//! read from memory, and never while something is written: a disk that hangs here keeps nobody from anything. What
-//! A copy that is made is read and compared with the imprint of the state before any older one goes. What
-//! fails here is said, and tried again when the journal has grown as much again. Only a panic, by which the engine says
-//! that its files are corrupt, fails the store.
+//! read from memory, and never while something is written: a disk that hangs here keeps nobody from anything. A copy that is
+//! made is read and compared with the imprint of the state before any older one goes. What fails here is said, and tried
+//! again when the journal has grown as much again. Only a panic, by which the engine says that its files are corrupt, fails
+//! the store.
 
 use std::fs::{self, TryLockError};
 use std::io;
