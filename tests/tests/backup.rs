@@ -183,7 +183,11 @@ async fn a_directory_from_an_earlier_day_or_with_another_past_is_not_served() {
     // One of the earlier day is, as the help of that says.
     copy_dir(&earlier, &data);
     let backup = fresh.dir.path().join("backup").display().to_string();
-    done(&fresh, &["backup", &backup]);
+    let output = attorn(&fresh, &["backup", &backup, "--json"]);
+    let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), made["bad_files"].as_array().unwrap().len()), (Some(5), 1), "{made}");
+    let lacks = made["bad_files"][0].as_str().unwrap();
+    assert!(lacks.contains(&format!("has seen {size} of epoch 1: the backup lacks what came after")), "{lacks}");
     fs::rename(&data, fresh.dir.path().join("put-back")).unwrap();
     done(&fresh, &["restore", &backup]);
     let process = Process::start(&fresh.config, &fresh.reach).await;

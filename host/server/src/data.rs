@@ -1,17 +1,18 @@
 //! What is done with a data directory without a server: `attorn backup` and `attorn repair`.
 
-use std::io::ErrorKind;
+mod backup;
+
 use std::path::{Path, PathBuf};
 
 use attorn_api::audit::EntryType;
 use attorn_core::TimeMs;
-use attorn_log::{EntryBody, Origin};
+use attorn_log::EntryBody;
 use attorn_store::{
-    BackedUp, Integrity, IntegrityError, OpenError, Ours, Part, Remade, RepairError, Repaired, SaidBy, Store, Walked,
-    Whose,
+    Integrity, IntegrityError, OpenError, Ours, Part, Remade, RepairError, Repaired, SaidBy, Store, Walked,
 };
 use serde_json::json;
 
+pub use self::backup::{NoBackup, back_up, backup_help};
 pub use attorn_store::{
     BackupError, BadBlob, BadExport, BadNamed, FilesOf, ForeignState, ImprintError, NeededBy, PartsError, PolicyPart,
     is_within,
@@ -20,14 +21,13 @@ pub use attorn_store::{
 use crate::config::Config;
 use crate::http::failure::{Failure, causes};
 pub use crate::lost_records::LostRecords;
-use crate::published::gone::{self, says_started};
+use crate::published::gone;
 pub use crate::published::mend::Refused;
 use crate::published::mend::{Mended, mend};
-use crate::published::{damage, published_in};
 use crate::queries::compare::{self, Lacking, State};
 use crate::run::{ServeError, root_key};
 use crate::users::key_files::{CopiedKeys, copy_user_keys};
-use crate::{entry, keys, lost_records};
+use crate::{entry, high_water, keys, lost_records};
 
 /// What a repair found and did.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub struct Repair {
     pub bases_aside: Option<PathBuf>,
     /// Which files with entries of the log are not what its tree says, and why; and that what was published is gone.
     pub bad_files: Vec<String>,
-    /// Which files with checkpoints were made anew, and what was wrong with them.
+    /// Which files with checkpoints, and of earlier epochs with entries, were made anew, and what was wrong with them.
     pub checkpoints: Vec<String>,
     /// Why the server would not start with a log that fits together: it is shorter than it was, or another.
     pub refused: Option<Refused>,
@@ -70,17 +70,6 @@ pub struct LostCount {
     pub accepted: u64,
     /// By this one and those before.
     pub in_all: u64,
-}
-
-/// Why there is no backup.
-#[derive(Debug, thiserror::Error)]
-pub enum NoBackup {
-    /// The root key is another one than that of the store.
-    #[error(transparent)]
-    RootKey(ServeError),
-    /// Something could not be copied.
-    #[error(transparent)]
-    Copy(#[from] BackupError),
 }
 
 /// Why nothing was repaired.
@@ -114,49 +103,6 @@ pub enum Rebuilt {
     Files(FilesOf),
 }
 
-/// Copy what is needed to make the data directory anew. Why the checkpoints in it could not be looked at comes beside.
-///
-/// # Errors
-///
-/// When the root key is another one, there is no store, something is in the way, or something cannot be read or written.
-/// Nothing is left of a copy then.
-pub fn back_up(config: &Config, to: &Path) -> Result<(BackedUp, Option<String>), NoBackup> {
-    check_root_key(config)?;
-    // Without the root key nobody can tell whether the state is ours; that it cannot be read is told below.
-    let ours = ours(config).ok();
-    let key = ours.as_ref().map(|ours| &ours.key);
-    let mut made = Store::back_up_served(&config.data_dir, to, Whose { key, says_served: says_started })?;
-    let unseen = match bad_checkpoints(config, to, &made) {
-        Ok(bad) => {
-            made.bad_files.extend(bad);
-            None
-        }
-        Err(why) => Some(why),
-    };
-    Ok((made, unseen))
-}
-
-/// See whether the root key is that of the store, before all of it is copied in vain. Where it cannot be read, or the store
-/// has nothing that tells, the copy is made all the same.
-fn check_root_key(config: &Config) -> Result<(), NoBackup> {
-    let (Ok(root), Some(record)) = (root_key(config), Store::log_key_of(&config.data_dir)) else { return Ok(()) };
-    if keys::opens(&root, &record) {
-        return Ok(());
-    }
-    let (path, dir) = (config.root_key.clone(), config.data_dir.clone());
-    Err(NoBackup::RootKey(ServeError::WrongRootKey { path, dir }))
-}
-
-/// What is wrong with the checkpoints in a backup. The key that signed them is wrapped with the root key.
-fn bad_checkpoints(config: &Config, to: &Path, made: &BackedUp) -> Result<Vec<String>, String> {
-    let Some(record) = &made.log_key else { return Err("there is no key of the log in it".to_owned()) };
-    let root = root_key(config).map_err(|error| causes(&error))?;
-    let verifier = keys::log_verifier(&root, record, Origin::of(&config.log_id, made.epoch));
-    let verifier = verifier.map_err(|failure| failure.internal.unwrap_or(failure.problem.detail))?;
-    let found = damage::look(&published_in(to, made.epoch), &verifier, None);
-    Ok(found.bad.iter().map(ToString::to_string).collect())
-}
-
 /// Copy the keys of users into a directory that is not there yet, and open each copy with the root key. If that cannot
 /// be read, they are copied unopened, and why comes beside.
 ///
@@ -178,7 +124,8 @@ pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecords) -
     let root = root_key(config)?;
     let ours = keys::ours(&root, config);
     let (mut aside, mut bases_aside, mut foreign_state) = (None, None, ForeignState::Refused);
-    let repaired = Store::repair_with(&config.data_dir, &ours, (foreign, &|key| keys::opens(&root, key)))?;
+    let (seen, opens) = (high_water::seen(&config.high_water), |key: &_| keys::opens(&root, key));
+    let repaired = Store::repair_with(&config.data_dir, &ours, seen, (foreign, &opens))?;
     let (mut integrity, rebuilt, problem, mut bad_files) = match repaired {
         Repaired::Whole(integrity) => (integrity, None, None, Vec::new()),
         Repaired::BadFiles { integrity, bad_files } => (integrity, None, None, bad_files),
@@ -293,50 +240,10 @@ async fn mend_published(config: &Config, store: &Store, integrity: &Integrity) -
     mend(config, (store, integrity), &signer).await
 }
 
-/// What to do when there is no backup.
-#[must_use]
-pub fn backup_help(error: &NoBackup) -> Option<&'static str> {
-    let error = match error {
-        NoBackup::RootKey(error) => return error.help(),
-        NoBackup::Copy(error) => error,
-    };
-    let of_io = |error: &std::io::Error| match error.kind() {
-        ErrorKind::NotFound => {
-            Some("the directory that the backup goes into has to be there; the backup's own is made")
-        }
-        ErrorKind::NotADirectory => Some("name a directory that is not there yet, or that is empty"),
-        ErrorKind::PermissionDenied => Some(
-            "run it as somebody who may read the data directory and write the backup: the user whom the server runs \
-             as, or root",
-        ),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            Some("what was written is removed again: make room, and try again")
-        }
-        _ => None,
-    };
-    match error {
-        BackupError::NotEmpty { .. } => Some("what is there is never overwritten: name another directory"),
-        BackupError::Within { .. } => Some("name a directory elsewhere, best on another disk"),
-        BackupError::Open(OpenError::NotThere { .. }) => {
-            Some("`data_dir` in attorn.toml names it; `attorn init` makes one, and `attorn restore` out of a backup")
-        }
-        BackupError::Io { source, .. } | BackupError::Open(OpenError::Io { source, .. }) => of_io(source),
-        BackupError::Parts(PartsError::Imprint(ImprintError::OtherKey)) => Some(crate::run::error::ROOT_KEY_HELP),
-        BackupError::Parts(PartsError::Imprint(ImprintError::Missing)) => Some(
-            "nothing is left of the copy. `attorn repair` begins base copy and journal anew, while no server runs; of a store that an earlier version made with `--with-foreign-state`, by whoever has looked at it and answers \
-             for it. Then make the backup again",
-        ),
-        BackupError::Parts(PartsError::Imprint(_)) => Some(
-            "nothing is left of the copy. Find out who could write to the data directory. `attorn repair` begins base copy and journal anew, while no server runs, if the database itself is what the server wrote; else \
-             `attorn restore` an earlier backup",
-        ),
-        BackupError::Parts(_) => Some(
-            "with a new base copy that file is needed no more: a server makes one when it starts, and `attorn repair` does, \
-             while no server runs. Then make the backup again",
-        ),
-        _ => None,
-    }
-}
+/// What to do where nothing here has what the log had.
+const BEHIND_HELP: &str = "nothing was changed: what is here is older than what the high-water file has seen, and the database \
+                           is not relied on. Put the right data directory back; if there is none, `attorn backup` this one, \
+                           move it away, and `attorn restore` the backup";
 
 /// What to do when there is no repair.
 #[must_use]
@@ -360,6 +267,10 @@ pub fn repair_help(error: &NoRepair) -> Option<&'static str> {
         }
         RepairError::Open(OpenError::Io { .. }) => {
             Some("see who may use it (the user whom the server runs as, or root), and that its disk has room")
+        }
+        RepairError::Behind { .. } => Some(BEHIND_HELP),
+        RepairError::Open(OpenError::NotRemade { error, .. }) if matches!(**error, RepairError::Behind { .. }) => {
+            Some(BEHIND_HELP)
         }
         RepairError::Open(OpenError::NotRemade { .. }) => Some(
             "nothing was changed. What the database lost when the machine stopped, a revocation say, shows nowhere, so it \

@@ -10,6 +10,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write as _};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use crate::error::StorageError;
@@ -195,6 +196,15 @@ pub(crate) fn read<E: From<BaseError>>(
     base: &Base,
     mut each: impl FnMut(Vec<Write>) -> Result<(), E>,
 ) -> Result<StoreId, E> {
+    let read = read_until(base, |writes| each(writes).map(ControlFlow::Continue))?;
+    Ok(read.ok_or_else(|| BaseError::Damaged { path: base.path.clone(), at: 0 })?)
+}
+
+/// The same up to where somebody has read enough, if they have: then whose it is does not come back.
+pub(crate) fn read_until<E: From<BaseError>>(
+    base: &Base,
+    mut each: impl FnMut(Vec<Write>) -> Result<ControlFlow<()>, E>,
+) -> Result<Option<StoreId>, E> {
     let damaged = |at: u64| BaseError::Damaged { path: base.path.clone(), at };
     let broken = |at: u64| {
         let path = base.path.clone();
@@ -219,7 +229,9 @@ pub(crate) fn read<E: From<BaseError>>(
         if frame.to == END {
             break;
         }
-        each(redo::decode(content).ok_or_else(|| damaged(at))?)?;
+        if each(redo::decode(content).ok_or_else(|| damaged(at))?)?.is_break() {
+            return Ok(None);
+        }
         at += (HEADER_BYTES + body.len()) as u64;
         far::say("bytes of the base copy read", at, bytes);
     }
@@ -227,7 +239,7 @@ pub(crate) fn read<E: From<BaseError>>(
     if file.read(&mut head).map_err(broken(at))? > 0 {
         return Err(damaged(at).into());
     }
-    Ok(header.store)
+    Ok(Some(header.store))
 }
 
 #[cfg(test)]

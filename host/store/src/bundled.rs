@@ -128,6 +128,12 @@ impl Whole {
         self.outline.root
     }
 
+    /// Whether the nodes that stand with one of its entries, its leaf first, are those that its tree has.
+    pub(crate) fn has_nodes(&self, index: u64, hashes: &[Hash]) -> bool {
+        let node = |level: u8| self.outline.node(level, place(index) >> level << level);
+        (0..ROOT_LEVEL).zip(hashes).all(|(level, hash)| node(level) == *hash)
+    }
+
     /// The bytes of one of its entries.
     pub(crate) fn entry(&self, index: u64) -> &[u8] {
         let (begin, end) = self.outline.places[place(index)];

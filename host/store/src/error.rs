@@ -12,6 +12,7 @@ use crate::boot::CutOffBy;
 use crate::imprint::ImprintError;
 use crate::journal::JournalError;
 use crate::key::Key;
+use crate::parts::LogProblem;
 use crate::records::RecordError;
 use crate::repair::RepairError;
 use crate::steps::Step;
@@ -329,6 +330,12 @@ pub enum PartsError {
     /// What they come to is not ours.
     #[error("base copy and journal are not what this server wrote")]
     Imprint(#[from] ImprintError),
+    /// What they have of the log is not what its tree says.
+    #[error("base copy and journal do not have the log that this server wrote")]
+    Log(#[from] LogProblem),
+    /// A decision record in them is not what its entry names.
+    #[error("base copy and journal do not have the decision records that this server wrote: {0}")]
+    Records(String),
     /// There is no base copy.
     #[error("there is no base copy in `{}`", dir.display())]
     NoBase {
@@ -345,7 +352,7 @@ impl OpenError {
             Self::NoEngine { .. } | Self::Storage(_) | Self::Inconsistent(_) | Self::CutOff { .. } => true,
             // Base copy and journal may be ours.
             Self::Imprint(error) => matches!(error, ImprintError::Differs | ImprintError::NotOfHere),
-            // What it could be made anew of comes to less than somebody has seen, and a repair does not ask.
+            // What it could be made anew of comes to less than somebody has seen, and the engine may have it.
             Self::NotRemade { error, .. } => matches!(**error, RepairError::Behind { .. }),
             _ => false,
         }

@@ -21,12 +21,12 @@ use crate::error::OpenError;
 use crate::far;
 use crate::files::{make_dir, open_regular};
 use crate::imprint::ForeignState;
-use crate::integrity::IntegrityError;
+use crate::integrity::{IntegrityError, Walked};
 use crate::open::{open_whole, start};
 use crate::ours::Ours;
 use crate::parts;
 use crate::places::{FORMAT_WITHOUT_JOURNAL, Places, exists};
-use crate::repair::{RepairError, causes, could_be_made, not_remade};
+use crate::repair::{RepairError, Seen, causes, could_be_made, not_remade};
 use crate::setup::{Setup, Threads};
 
 /// How many bytes a file system keeps free beside what is copied to it.
@@ -44,6 +44,9 @@ pub struct Looked {
     pub bad: Vec<String>,
     /// What is as a server leaves it that was killed.
     pub notes: Vec<String>,
+    /// Which decision records base copy and journal have that are not what their entries name. Those that the store itself has
+    /// as well are said by a walk over it.
+    pub bad_decisions: Vec<String>,
 }
 
 /// Why a store cannot be looked at.
@@ -73,28 +76,29 @@ impl Store {
     /// # Errors
     ///
     /// As [`Store::open`]; when there is no room for the copies.
-    pub fn look(dir: &Path, ours: &Ours, scratch: &Path) -> Result<Looked, LookError> {
+    pub fn look(dir: &Path, ours: &Ours, seen: Option<Seen>, scratch: &Path) -> Result<Looked, LookError> {
         let (places, boot) = (Places::of(dir), Boot::of_machine());
         let format = places.format()?;
         places.check_links()?;
         let lock = places.lock_to_look()?;
         if let Some(by) = places.cut_off(&boot, format)? {
             // Nobody looks at the engine, so what it would be made anew of is all that tells whether something is wrong.
-            return Err(match could_be_made(&places, ours, &scratch.join("made-anew")) {
-                Ok(()) => OpenError::CutOff { dir: places.dir, by },
+            return Err(match could_be_made(&places, ours, &scratch.join("made-anew"), seen) {
+                Ok(_) => OpenError::CutOff { dir: places.dir, by },
                 Err(RepairError::Integrity(IntegrityError::Imprint(error))) => error.into(),
                 Err(error) => not_remade(&places, by, error),
             }
             .into());
         }
-        let (mut bad, mut notes) = (Vec::new(), Vec::new());
+        let (mut bad, mut notes, mut bad_decisions) = (Vec::new(), Vec::new(), Vec::new());
         if format > FORMAT_WITHOUT_JOURNAL {
             look_at_parts(&places, boot.last_use(&places)?, (&mut bad, &mut notes));
             // Their checks fit whatever somebody wrote: only what they come to tells whether it is ours.
-            if bad.is_empty()
-                && let Err(error) = could_be_made(&places, ours, &scratch.join("made-anew"))
-            {
-                bad.push(not_whole(&causes(&error)));
+            if bad.is_empty() {
+                match could_be_made(&places, ours, &scratch.join("made-anew"), None) {
+                    Ok(walked) => bad_decisions = walked.bad_decisions,
+                    Err(error) => bad.push(not_whole(&causes(&error))),
+                }
             }
         }
         let copied = copied_places(&places, scratch);
@@ -111,7 +115,15 @@ impl Store {
         let opened = open_whole(&copied, (ours, ForeignState::Refused), format, setup.pace)
             .and_then(|opened| start(&copied, lock, opened, (&ours.key, setup)));
         let store = opened.map_err(|error| named(error, (scratch, dir)))?;
-        Ok(Looked { store, bad, notes })
+        Ok(Looked { store, bad, notes, bad_decisions })
+    }
+}
+
+impl Looked {
+    /// What is said of decision records that base copy and journal have otherwise than the store.
+    #[must_use]
+    pub fn bad_in_parts(bad_decisions: &[String], walked: &Walked) -> Option<String> {
+        bad_decisions.iter().find(|bad| !walked.bad_decisions.contains(bad)).map(|bad| not_whole(bad))
     }
 }
 

@@ -146,8 +146,8 @@ impl Store {
     ) -> Result<Self, OpenError> {
         let (places, format, lock) = locked(dir)?;
         if let Some(by) = places.cut_off(&setup.boot, format)? {
-            let repair = Repair::of(&places, ours, &setup.boot);
-            repair.after_cut(by, seen).map_err(|error| not_remade(&places, by, error))?;
+            let repair = Repair { seen, ..Repair::of(&places, ours, &setup.boot) };
+            repair.after_cut(by).map_err(|error| not_remade(&places, by, error))?;
         }
         open_locked(&places, lock, ours, format, setup)
     }

@@ -14,10 +14,11 @@ use std::path::Path;
 
 use crate::bundler::write;
 use crate::error::StorageError;
-use crate::filed::{self, BadRecords, Filed, RecordFiles, digest_in};
+use crate::filed::{self, Filed, RecordFiles, digest_in};
 use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::places::{Places, at};
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
+use crate::record_walk::BadRecords;
 use crate::redo::Write;
 use crate::repair::{RepairError, free_name, nowhere};
 use crate::salvage::salvage;

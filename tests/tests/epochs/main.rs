@@ -7,6 +7,7 @@ mod checkpoints;
 mod entries;
 mod forked;
 mod lost;
+mod records;
 mod replays;
 mod restore;
 mod rotation;

@@ -3,10 +3,10 @@
 use super::{Repair, RepairError, Repaired, causes};
 use crate::caught::caught;
 use crate::error::StorageError;
-use crate::filed::BadRecords;
 use crate::held;
 use crate::integrity::{Integrity, Walked};
 use crate::open::said;
+use crate::record_walk::BadRecords;
 use crate::refiled::{self, Refiled};
 use crate::trees::Trees;
 
