@@ -21,6 +21,7 @@ pub use attorn_store::{
 use crate::config::Config;
 use crate::http::failure::{Failure, causes};
 pub use crate::lost_records::LostRecords;
+use crate::published::earlier;
 use crate::published::gone;
 pub use crate::published::mend::Refused;
 use crate::published::mend::{Mended, mend};
@@ -205,6 +206,15 @@ async fn beside(config: &Config, (ours, integrity): (&Ours, &Integrity)) -> Resu
             (checkpoints, refused) = (mended.anew, mended.refused);
         }
         Err(why) => bad.push(format!("whether the files with checkpoints are whole could not be seen: {why}")),
+    }
+    match earlier::mend(&config.data_dir, (&store, integrity)).await {
+        Ok(mended) => {
+            checkpoints.extend(mended.anew);
+            bad.extend(mended.still_bad);
+        }
+        Err(why) => {
+            bad.push(format!("what was published of earlier epochs could not all be looked at or made anew: {why}"))
+        }
     }
     let index = match compare::lacking(&config.data_dir, &store).map_err(why)? {
         None => None,

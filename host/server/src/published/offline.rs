@@ -14,7 +14,7 @@ use attorn_store::{BadBlob, Looked, Store, Uncompared};
 use tempfile::TempDir;
 
 use super::damage::{self, Found};
-use super::{directory, gone, routes};
+use super::{directory, earlier, gone, routes};
 use crate::audit::epochs;
 use crate::config::Config;
 use crate::high_water;
@@ -174,6 +174,12 @@ impl StoppedLog {
                 notes.extend((!spare.is_empty()).then(|| BadBlob::SPARE.to_owned()));
             }
             Err(error) => bad.push(format!("components and settings could not be looked at: {}", causes(&error))),
+        }
+        match earlier::look(&self.data_dir, &self.store).await {
+            Ok(of_earlier) => bad.extend(of_earlier),
+            Err(failure) => {
+                bad.push(format!("what was published of earlier epochs could not be looked at: {}", why(failure)));
+            }
         }
         match compare::lacking_apart(&self.data_dir, self.scratch.path(), &self.store) {
             Ok(None) => {}
