@@ -144,8 +144,10 @@ async fn a_checkpoint_of_another_log_is_evidence_and_stays() {
 async fn an_epoch_that_ended_with_a_restore_may_have_been_longer() {
     let stage = stage(EpochEnd::Restored).await;
     let longer = stage.signer.sign(SIZE + 300, attorn_log::Hash([7; 32]));
-    fs::write(&stage.whole[0].0, longer.note()).unwrap();
-    fs::write(published_in(stage.dir.path(), Epoch(1)).join("tile/entries/002"), "of what came after").unwrap();
+    let published = published_in(stage.dir.path(), Epoch(1));
+    let mut history = Segments::open(&published, &stage.signer.verifier(), Span::USUAL).unwrap();
+    files::put_newest(&published, &mut history, &longer, 590).unwrap();
+    fs::write(published.join("tile/entries/002"), "of what came after").unwrap();
     assert_eq!(stage.looked().await, Vec::<String>::new());
     fs::write(&stage.whole[2].0, "x").unwrap();
     assert_eq!(stage.looked().await.len(), 1);
