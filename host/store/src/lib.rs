@@ -28,6 +28,7 @@ mod caught;
 mod commit;
 mod copier;
 mod decided;
+mod doubled;
 mod end_of_log;
 mod ending;
 mod entry_reader;

@@ -232,13 +232,13 @@ impl<'a> Repair<'a> {
 impl Repair<'_> {
     pub(crate) fn by_hand(&self, format: u32) -> Result<Repaired, RepairError> {
         self.places.finish_replacing_journal()?;
-        let repaired = if let Some(by) = self.places.cut_off(self.boot, format)? {
+        let repaired = self.of_doubled_files(if let Some(by) = self.places.cut_off(self.boot, format)? {
             // Whatever is wrong with base copy and journal: what the engine lacks shows nowhere, and it never takes
             // their place.
             self.remake(&by.to_string(), true, None).map_err(|error| not_remade(self.places, by, error))?
         } else {
             self.of_what_is_found(format)?
-        };
+        });
         if format < FORMAT {
             // What was found to be ours, or accepted, has an imprint, whatever the marker said.
             self.places.write_marker(FORMAT)?;
