@@ -178,7 +178,9 @@ async fn a_directory_from_an_earlier_day_or_with_another_past_is_not_served() {
     let forked = fresh.dir.path().join("forked").display().to_string();
     done(&fresh, &["backup", &forked]);
     fs::rename(&data, fresh.dir.path().join("gone-on")).unwrap();
-    let said = fails(&fresh, &["restore", &forked]);
+    let refused = attorn(&fresh, &["restore", &forked]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(5), "{said}");
     assert!(said.contains("the backup's log is not the one that its key has signed"), "{said}");
     // One of the earlier day is, as the help of that says.
     copy_dir(&earlier, &data);

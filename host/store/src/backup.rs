@@ -138,23 +138,6 @@ impl From<BaseError> for BackupError {
     }
 }
 
-impl BackupError {
-    /// Whether something that should be copied is damaged or missing; else it could not be read or written now.
-    #[must_use]
-    pub fn is_damage(&self) -> bool {
-        match self {
-            Self::Io { .. }
-            | Self::Parts(PartsError::Journal(JournalError::Io { .. }) | PartsError::Base(BaseError::Io { .. }))
-            | Self::Within { .. }
-            | Self::NotEmpty { .. } => false,
-            Self::Parts(_) | Self::Record(_) | Self::NotABackup { .. } => true,
-            Self::Open(error) => {
-                error.is_damage() || matches!(error, OpenError::HalfMade { .. } | OpenError::NoFormat { .. })
-            }
-        }
-    }
-}
-
 fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
     let path = path.to_owned();
     |source| BackupError::Io { path, source }
@@ -194,6 +177,8 @@ impl Store {
     fn copy_served((dir, places): (&Path, &Places), to: &Path, whose: Whose<'_>) -> Result<BackedUp, BackupError> {
         let Whose { key, says_served } = whose;
         let target = Places::of(to);
+        // Where the journal is gone, no base copy helps.
+        journal::segments(&places.journal)?;
         let (base, epoch, store) = newest_readable(&places.base)?;
         let plain: u64 = PLAIN.iter().map(|part| bytes_below(&dir.join(part))).sum();
         let of = bytes_below(&base.path) + bytes_below(&places.journal) + plain;

@@ -60,10 +60,14 @@ pub(crate) struct Base {
     pub(crate) path: PathBuf,
 }
 
-/// All base copies, the oldest first.
+/// All base copies, the oldest first. Where the directory is gone there are none.
 pub(crate) fn all(dir: &Path) -> io::Result<Vec<Base>> {
     let mut bases = Vec::new();
-    for entry in fs::read_dir(dir)? {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(bases),
+        entries => entries?,
+    };
+    for entry in entries {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if let Some(version) = name.strip_suffix(SUFFIX).and_then(|version| version.parse().ok()) {

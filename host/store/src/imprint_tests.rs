@@ -393,8 +393,43 @@ async fn a_store_that_is_called_older_than_it_is_is_not_opened() {
     Forgery::Change.make(dir.path(), &before, &row);
     for format in 1..=4 {
         fs::write(dir.path().join("store.format"), format!("attorn-store {format}\n")).unwrap();
-        assert!(matches!(refused(Store::open(dir.path(), &ours())), ImprintError::Missing), "{format}");
+        let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
+        assert!(matches!(error, OpenError::OtherFormat { said, .. } if said == format), "{error:?}");
+        // Nothing was done that is done for a store of that format.
+        let places = Places::of(dir.path());
+        assert!(!journal::segments(&places.journal).unwrap().is_empty() && places.has_base());
     }
+}
+
+#[tokio::test]
+async fn a_store_that_is_called_older_and_has_no_good_base_copy_is_repaired_and_loses_nothing() {
+    for format in [1, 4] {
+        let (dir, ..) = store().await;
+        let places = Places::of(dir.path());
+        fs::write(&places.marker, format!("attorn-store {format}\n")).unwrap();
+        for base in base::all(&places.base).unwrap() {
+            fs::write(&base.path, "damaged").unwrap();
+        }
+        let repaired = Store::repair(dir.path(), &ours()).unwrap();
+        let Repaired::NewJournal { foreign: ForeignState::Refused, aside, bases_aside, .. } = repaired else {
+            panic!("{repaired:?}")
+        };
+        assert!(!journal::segments(&aside).unwrap().is_empty() && bases_aside.is_some());
+        assert_eq!(fs::read(&places.marker).unwrap(), b"attorn-store 5\n");
+        let store = Store::open(dir.path(), &ours()).unwrap();
+        assert_eq!(store.get(&meta(1)).await.unwrap().unwrap().value, b"revoked");
+    }
+    // Where the machine stopped, nobody knows what the engine lacks, whatever is said of its format.
+    let (dir, ..) = store().await;
+    let places = Places::of(dir.path());
+    fs::write(&places.marker, "attorn-store 1\n").unwrap();
+    fs::remove_file(&places.boot).unwrap();
+    for base in base::all(&places.base).unwrap() {
+        fs::write(&base.path, "damaged").unwrap();
+    }
+    let foreign = (ForeignState::Accepted, &(|_: &_| true) as &dyn Fn(&_) -> bool);
+    assert!(Store::repair_with(dir.path(), &ours(), foreign).is_err());
+    assert_eq!(fs::read(&places.marker).unwrap(), b"attorn-store 1\n");
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ mod bundler;
 mod caught;
 mod commit;
 mod copier;
+mod damage;
 mod decided;
 mod doubled;
 mod end_of_log;

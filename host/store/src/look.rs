@@ -19,7 +19,7 @@ use crate::boot::{Boot, LastUse};
 use crate::commit::Store;
 use crate::error::OpenError;
 use crate::far;
-use crate::files::{make_dir, open_regular};
+use crate::files::{irregular, is_irregular, make_dir, open_regular};
 use crate::imprint::ForeignState;
 use crate::integrity::IntegrityError;
 use crate::open::{open_whole, start};
@@ -55,6 +55,9 @@ pub enum LookError {
     /// Its parts cannot be relied on.
     #[error("{0}")]
     Damaged(String),
+    /// Nor can its journal, without which nothing says what the database may lack.
+    #[error("{0}")]
+    JournalDamaged(String),
     /// It cannot be copied.
     #[error("`{}` cannot be copied to be looked at", path.display())]
     Copy {
@@ -101,7 +104,7 @@ impl Store {
         let journal = if exists(&places.journal)? { &places.journal } else { &places.new_journal };
         for (from, to) in [(&places.engine, &copied.engine), (journal, &copied.journal)] {
             if exists(from)? {
-                copy_apart(from, to).map_err(|source| LookError::Copy { path: from.clone(), source })?;
+                copy_apart(from, to).map_err(|source| not_copied(from, source))?;
             }
         }
         for empty in [&copied.base, &copied.blobs] {
@@ -115,6 +118,14 @@ impl Store {
     }
 }
 
+/// What is no file is no reason to look for room.
+fn not_copied(path: &Path, source: io::Error) -> LookError {
+    if is_irregular(&source) {
+        return LookError::Damaged(format!("`{}` is not what was written: {source}", path.display()));
+    }
+    LookError::Copy { path: path.to_owned(), source }
+}
+
 /// Where everything stands for whoever only looks.
 fn copied_places(places: &Places, scratch: &Path) -> Places {
     Places { dir: places.dir.clone(), log: places.log.clone(), lock: places.lock.clone(), ..Places::of(scratch) }
@@ -124,7 +135,11 @@ fn copied_places(places: &Places, scratch: &Path) -> Places {
 fn named(error: OpenError, (scratch, dir): (&Path, &Path)) -> LookError {
     match error {
         error @ (OpenError::OtherLog { .. } | OpenError::InUse { .. } | OpenError::Imprint(_)) => error.into(),
-        error => LookError::Damaged(causes(&error).replace(&*scratch.to_string_lossy(), &dir.to_string_lossy())),
+        error => {
+            let said = causes(&error).replace(&*scratch.to_string_lossy(), &dir.to_string_lossy());
+            let is_journal = matches!(error, OpenError::Journal(_));
+            if is_journal { LookError::JournalDamaged(said) } else { LookError::Damaged(said) }
+        }
     }
 }
 
@@ -208,7 +223,7 @@ struct Listed {
 
 fn listed(from: &Path, to: &Path, depth: u32) -> io::Result<Vec<Listed>> {
     if !fs::symlink_metadata(from)?.is_dir() {
-        return Err(io::Error::other("it is no directory"));
+        return Err(irregular("it is no directory".to_owned()));
     }
     let mut files = Vec::new();
     for entry in fs::read_dir(from)? {
@@ -220,7 +235,7 @@ fn listed(from: &Path, to: &Path, depth: u32) -> io::Result<Vec<Listed>> {
         } else if kind.is_file() {
             files.push(Listed { from: path, to, bytes: entry.metadata()?.len() });
         } else {
-            return Err(io::Error::other(format!("`{}` in it is no regular file", entry.file_name().display())));
+            return Err(irregular(format!("`{}` in it is no regular file", entry.file_name().display())));
         }
     }
     Ok(files)

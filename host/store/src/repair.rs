@@ -31,7 +31,7 @@ pub use self::bad_files::FilesOf;
 pub(crate) use self::bad_files::nowhere;
 pub(crate) use self::rebuild::could_be_made;
 
-use self::{aside::move_aside, rebuild::has_base};
+use self::aside::move_aside;
 use crate::base::BaseError;
 use crate::boot::{Boot, CutOffBy};
 use crate::caught::caught;
@@ -39,7 +39,7 @@ use crate::commit::Store;
 use crate::error::{OpenError, PartsError, StorageError};
 use crate::files::sync_dir;
 use crate::follower::Pace;
-use crate::imprint::{ForeignState, ImprintError};
+use crate::imprint::ForeignState;
 use crate::integrity::{Integrity, IntegrityError, Walked, verify_in};
 use crate::journal::JournalError;
 use crate::open::{open_whole, said};
@@ -211,8 +211,8 @@ impl Store {
         let (places, boot) = (Places::of(dir), Boot::of_machine());
         let (format, unnamed) = match places.format() {
             // Base copy and journal tell what it is; the file is written anew when that is known to be ours.
-            Err(OpenError::HalfMade { .. }) if has_base(&places) => (FORMAT_WITH_IMPRINT - 1, Some("is missing")),
-            Err(OpenError::NoFormat { .. }) if has_base(&places) => {
+            Err(OpenError::FormatLost { .. }) => (FORMAT_WITH_IMPRINT - 1, Some("is missing")),
+            Err(OpenError::NoFormat { .. }) if places.has_base() => {
                 (FORMAT_WITH_IMPRINT - 1, Some("names no format of the store"))
             }
             format => (format?, None),
@@ -265,17 +265,6 @@ impl Repair<'_> {
             Err(error) => {
                 self.remake(&self.why(&error), true, None).or_else(|remade| self.accept(format, &error, remade))
             }
-        }
-    }
-
-    /// What is wrong with the engine's files. Where nothing names their format, that is what is, and not that nobody looks
-    /// for what a format has.
-    fn why(&self, error: &RepairError) -> String {
-        match (error, self.unnamed) {
-            (RepairError::Open(OpenError::Imprint(ImprintError::Missing)), Some(unnamed)) => {
-                format!("`{}` {unnamed}, and so nothing said in which form the store is", self.places.marker.display())
-            }
-            _ => causes(error),
         }
     }
 

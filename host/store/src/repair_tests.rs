@@ -215,7 +215,10 @@ async fn a_store_from_before_there_was_a_journal_gets_one() {
         fs::remove_dir_all(dir.path().join(part)).unwrap();
     }
     fs::write(dir.path().join("store.format"), "attorn-store 1\n").unwrap();
-    // It has no imprint either that anybody would believe.
+    let db = sled::Config::new().path(dir.path().join("store")).open().unwrap();
+    db.open_tree("head").unwrap().remove("imprint").unwrap();
+    drop(db);
+    // It has no imprint either.
     let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
     assert!(matches!(error, OpenError::Imprint(ImprintError::Missing)), "{error:?}");
     Store::repair_with(dir.path(), &ours(), (ForeignState::Accepted, &|_| true)).unwrap();

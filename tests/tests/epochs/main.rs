@@ -66,9 +66,15 @@ impl Stage {
 
     #[track_caller]
     fn fails(&self, arguments: &[&str]) -> String {
+        self.fails_with(1, arguments)
+    }
+
+    /// The same, with this code: 5 where something is not what was signed or written.
+    #[track_caller]
+    fn fails_with(&self, code: i32, arguments: &[&str]) -> String {
         let output = self.attorn(arguments);
         let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(output.status.code(), Some(code), "{said}");
         said
     }
 

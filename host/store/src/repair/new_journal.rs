@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::aside::{free_name, move_aside};
-use super::{Repair, RepairError, Repaired, Stage, examine};
+use super::{Repair, RepairError, Repaired, Stage, causes, examine};
 use crate::base;
 use crate::caught::caught;
 use crate::error::OpenError;
@@ -16,7 +16,7 @@ use crate::integrity::{Integrity, IntegrityError, verify_in};
 use crate::journal::{self, Journal, JournalError};
 use crate::key::{KeyPrefix, KeyPurpose};
 use crate::open::head_of;
-use crate::places::{Places, at, exists, sync_files};
+use crate::places::{FORMAT, Places, at, exists, sync_files};
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
 use crate::records::{KeyMaterialRecord, Record as _};
 use crate::redo::Redo;
@@ -24,9 +24,30 @@ use crate::remade::{self, Part, Remade};
 use crate::trees::Trees;
 
 impl Repair<'_> {
+    /// What is wrong with the engine's files. Where nothing names their format, that is what is, and not that nobody looks
+    /// for what a format has.
+    pub(super) fn why(&self, error: &RepairError) -> String {
+        let is_format = matches!(
+            error,
+            RepairError::Open(OpenError::Imprint(ImprintError::Missing) | OpenError::OtherFormat { .. })
+        );
+        match self.unnamed.filter(|_| is_format) {
+            Some(unnamed) => {
+                format!("`{}` {unnamed}, and so nothing said in which form the store is", self.places.marker.display())
+            }
+            None => causes(error),
+        }
+    }
+
     /// Give the state that is found an imprint, where that is all that is wrong with it, it cannot be made anew, and
     /// somebody answers for it. Base copy and journal are begun anew with it.
     pub(super) fn accept(&self, format: u32, found: &RepairError, error: RepairError) -> Result<Repaired, RepairError> {
+        if let RepairError::Open(OpenError::OtherFormat { .. }) = found
+            && self.places.cut_off(self.boot, FORMAT)?.is_none()
+        {
+            // Nothing but what names the format is wrong with the engine, and its imprint tells whose it is.
+            return self.of_what_is_found(FORMAT).map_err(|_| error);
+        }
         let problem = match (found, self.foreign) {
             // By another key nothing of what the server wrapped can be opened.
             (RepairError::Open(OpenError::Imprint(imprint)), ForeignState::Accepted)

@@ -18,11 +18,6 @@ use crate::places::{Places, at, exists, sync_files};
 use crate::redo::Redo;
 use crate::trees::Trees;
 
-/// Whether there is anything that a store could be made anew of.
-pub(super) fn has_base(places: &Places) -> bool {
-    base::all(&places.base).is_ok_and(|bases| !bases.is_empty())
-}
-
 /// See whether what base copy and journal come to is whole and ours, by making it in a directory, which is removed.
 pub(crate) fn could_be_made(places: &Places, ours: &Ours, new: &Path) -> Result<(), RepairError> {
     let made = rebuild(places, ours, new, None);
