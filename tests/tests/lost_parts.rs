@@ -137,7 +137,8 @@ async fn where_nothing_is_left_that_it_could_be_made_of_every_command_leads_to_a
     for (what, parts) in lost {
         for part in parts {
             let path = stage.data(part);
-            if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+            let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            removed.unwrap();
         }
         let mut all = stage.all_but_repair().to_vec();
         all.push(stage.ends(5, &["repair"]));

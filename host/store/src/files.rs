@@ -168,7 +168,7 @@ pub(crate) fn irregular(said: String) -> io::Error {
 
 /// Whether something else than a regular file was found: then somebody put it there.
 pub(crate) fn is_irregular(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|error| error.is::<Irregular>())
+    matches!(error.get_ref(), Some(error) if error.is::<Irregular>())
 }
 
 /// The same error with what to do, if it is that.

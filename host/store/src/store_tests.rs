@@ -68,9 +68,9 @@ fn only_a_whole_store_of_this_log_is_opened_and_by_one_only() {
     for gone in ["00000000000000000000.base", ""] {
         let path = dir.join("base").join(gone);
         if gone.is_empty() {
-            fs::remove_dir(path).unwrap()
+            fs::remove_dir(path).unwrap();
         } else {
-            fs::remove_file(path).unwrap()
+            fs::remove_file(path).unwrap();
         }
         for half in [Store::open(&dir, &ours()), Store::create(&dir, ours())] {
             let said = half.map(|_| ()).unwrap_err().to_string();
