@@ -3,7 +3,12 @@
 //! What differs from one to another stands behind [`Language`]: how its projects are told, which tools they need, what
 //! a new one looks like, and how a component is made of one. The rest of this crate knows components, and no language.
 
+mod c;
+mod copied;
+mod kept;
+mod owned;
 mod rust;
+mod stubbed;
 mod typescript;
 
 use std::path::{Path, PathBuf};
@@ -21,9 +26,12 @@ pub enum Language {
     Rust,
     /// TypeScript, with the package `attorn-policy`, in `QuickJS`.
     TypeScript,
+    /// C, with the library `attorn-policy`.
+    C,
 }
 
 /// A component that was made, before it is said in it how.
+#[derive(Debug)]
 pub(crate) struct Compiled {
     /// Its bytes.
     pub(crate) component: Vec<u8>,
@@ -35,7 +43,7 @@ pub(crate) struct Compiled {
 
 impl Language {
     /// All of them. Where a directory holds projects in several, the first counts.
-    pub const ALL: &[Self] = &[Self::Rust, Self::TypeScript];
+    pub const ALL: &[Self] = &[Self::Rust, Self::TypeScript, Self::C];
 
     /// Its name: on the command line, in components, and of its directory beside others.
     #[must_use]
@@ -43,6 +51,7 @@ impl Language {
         match self {
             Self::Rust => "rust",
             Self::TypeScript => "typescript",
+            Self::C => "c",
         }
     }
 
@@ -52,6 +61,7 @@ impl Language {
         match self {
             Self::Rust => "Cargo.toml",
             Self::TypeScript => "package.json",
+            Self::C => c::MANIFEST,
         }
     }
 
@@ -61,6 +71,7 @@ impl Language {
         match self {
             Self::Rust => rust::tools(),
             Self::TypeScript => typescript::tools(),
+            Self::C => c::tools(),
         }
     }
 
@@ -81,6 +92,7 @@ impl Language {
         match self {
             Self::Rust => rust::template(sdk),
             Self::TypeScript => typescript::template(sdk),
+            Self::C => c::template(sdk),
         }
     }
 
@@ -94,6 +106,7 @@ impl Language {
         match self {
             Self::Rust => rust::build(directory, home, progress),
             Self::TypeScript => typescript::build(directory, home, progress),
+            Self::C => c::build(directory, home, progress),
         }
     }
 }
@@ -120,6 +133,9 @@ mod tests {
             (&["typescript/package.json", "rust/Cargo.toml"], Some((Language::Rust, "rust"))),
             (&["package.json", "rust/Cargo.toml"], Some((Language::TypeScript, ""))),
             (&["rust/package.json"], None),
+            (&["clib.json", "rust/Cargo.toml"], Some((Language::C, ""))),
+            (&["c/clib.json", "typescript/package.json"], Some((Language::TypeScript, "typescript"))),
+            (&["c/clib.json"], Some((Language::C, "c"))),
         ] {
             let directory = tempfile::tempdir().unwrap();
             for file in files {

@@ -10,6 +10,8 @@ pub(super) enum Lang {
     /// TypeScript, with the package `attorn-policy`
     #[value(name = "typescript")]
     TypeScript,
+    /// C, with the library `attorn-policy`
+    C,
 }
 
 impl From<Lang> for Language {
@@ -17,6 +19,7 @@ impl From<Lang> for Language {
         match lang {
             Lang::Rust => Self::Rust,
             Lang::TypeScript => Self::TypeScript,
+            Lang::C => Self::C,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Whether nobody but the user, or root, could have written what runs from the cache.
 //!
-//! It does not look at what stands in the files: that npm did, by the digests of the lock file, when it got them.
+//! It does not look at what stands in the files: that npm or pip did, by their digests, when it got them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::project::{ProjectError, file};
 const HELP: &str = "remove it: it is got anew; or set `XDG_CACHE_HOME` to a directory of yours";
 
 /// The most files that the tools come to.
-const FILES_MAX: usize = 20_000;
+const FILES_MAX: usize = 40_000;
 
 /// Take from all others the right to write in the cache and in what lies here.
 pub(super) fn make(cache: &Path, home: &Path) -> Result<(), ProjectError> {
