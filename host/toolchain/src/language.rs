@@ -5,6 +5,7 @@
 
 mod c;
 mod copied;
+mod go;
 mod kept;
 mod owned;
 mod rust;
@@ -28,6 +29,8 @@ pub enum Language {
     TypeScript,
     /// C, with the library `attorn-policy`.
     C,
+    /// Go, with the module `attorn-policy`.
+    Go,
 }
 
 /// A component that was made, before it is said in it how.
@@ -43,7 +46,7 @@ pub(crate) struct Compiled {
 
 impl Language {
     /// All of them. Where a directory holds projects in several, the first counts.
-    pub const ALL: &[Self] = &[Self::Rust, Self::TypeScript, Self::C];
+    pub const ALL: &[Self] = &[Self::Rust, Self::TypeScript, Self::C, Self::Go];
 
     /// Its name: on the command line, in components, and of its directory beside others.
     #[must_use]
@@ -52,6 +55,7 @@ impl Language {
             Self::Rust => "rust",
             Self::TypeScript => "typescript",
             Self::C => "c",
+            Self::Go => "go",
         }
     }
 
@@ -62,6 +66,7 @@ impl Language {
             Self::Rust => "Cargo.toml",
             Self::TypeScript => "package.json",
             Self::C => c::MANIFEST,
+            Self::Go => go::MANIFEST,
         }
     }
 
@@ -72,6 +77,7 @@ impl Language {
             Self::Rust => rust::tools(),
             Self::TypeScript => typescript::tools(),
             Self::C => c::tools(),
+            Self::Go => go::tools(),
         }
     }
 
@@ -93,6 +99,7 @@ impl Language {
             Self::Rust => rust::template(sdk),
             Self::TypeScript => typescript::template(sdk),
             Self::C => c::template(sdk),
+            Self::Go => go::template(sdk),
         }
     }
 
@@ -107,6 +114,7 @@ impl Language {
             Self::Rust => rust::build(directory, home, progress),
             Self::TypeScript => typescript::build(directory, home, progress),
             Self::C => c::build(directory, home, progress),
+            Self::Go => go::build(directory, home, progress),
         }
     }
 }
@@ -136,6 +144,7 @@ mod tests {
             (&["clib.json", "rust/Cargo.toml"], Some((Language::C, ""))),
             (&["c/clib.json", "typescript/package.json"], Some((Language::TypeScript, "typescript"))),
             (&["c/clib.json"], Some((Language::C, "c"))),
+            (&["go/go.mod"], Some((Language::Go, "go"))),
         ] {
             let directory = tempfile::tempdir().unwrap();
             for file in files {

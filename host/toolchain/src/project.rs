@@ -229,7 +229,7 @@ mod tests {
         let failed = |files: &[(&str, &str)]| build(directory(files).path(), &mut |_| {}).unwrap_err().to_string();
         assert!(
             failed(&[]).ends_with(
-                "`Cargo.toml` or `rust/Cargo.toml`, `package.json` or `typescript/package.json`, `clib.json` or `c/clib.json`"
+                "`Cargo.toml` or `rust/Cargo.toml`, `package.json` or `typescript/package.json`, `clib.json` or `c/clib.json`, `go.mod` or `go/go.mod`"
             )
         );
         // The crate of a plugin lies one deeper.

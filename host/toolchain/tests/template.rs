@@ -35,6 +35,11 @@ async fn the_template_in_c_builds_to_the_same_bytes_anywhere_and_its_cases_hold(
     builds_to_the_same_bytes_anywhere_and_its_cases_hold(Language::C).await;
 }
 
+#[tokio::test]
+async fn the_template_in_go_builds_to_the_same_bytes_anywhere_and_its_cases_hold() {
+    builds_to_the_same_bytes_anywhere_and_its_cases_hold(Language::Go).await;
+}
+
 async fn builds_to_the_same_bytes_anywhere_and_its_cases_hold(language: Language) {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let deeper = other.path().join("somewhere/else");

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod c;
+mod go;
 mod opa;
 mod registry;
 mod try_out;

@@ -17,8 +17,8 @@ const DOCTOR_HELP: &str = "`attorn policy doctor` says whether a tool is missing
 /// stands in it.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The directory holds `Cargo.toml` (Rust), `package.json` (TypeScript) or `clib.json` (C), or the directory `rust`,
-`typescript` or `c` that does, as a plugin's does here. Tools for TypeScript come from npm's registry once, the compiler
+    after_help = "The directory holds `Cargo.toml` (Rust), `package.json` (TypeScript), `clib.json` (C) or `go.mod` (Go), or the directory
+`rust`, `typescript`, `c` or `go` that does, as a plugin's does here. Tools for TypeScript come from npm's registry once, the compiler
 for C from Python's, and are kept in the user's cache.
 
 Examples:
@@ -51,7 +51,7 @@ fn failed(output: &Output, error: &ProjectError) -> Failure {
     match error {
         ProjectError::NoProject { .. } => {
             Failure::of(error).with_help(
-                "name the directory that holds one, or its `rust`, `typescript` or `c` directory; `attorn policy new NAME --lang rust` (or `typescript`, `c`) makes a new policy; what another tool built is named by `--component FILE` where it is used",
+                "name the directory that holds one, or its `rust`, `typescript`, `c` or `go` directory; `attorn policy new NAME --lang rust` (or `typescript`, `c`, `go`) makes a new policy; what another tool built is named by `--component FILE` where it is used",
             )
         }
         ProjectError::NoPolicy(error) => local::not_loaded(error),

@@ -12,6 +12,8 @@ pub(super) enum Lang {
     TypeScript,
     /// C, with the library `attorn-policy`
     C,
+    /// Go, with the module `attorn-policy`
+    Go,
 }
 
 impl From<Lang> for Language {
@@ -20,6 +22,7 @@ impl From<Lang> for Language {
             Lang::Rust => Self::Rust,
             Lang::TypeScript => Self::TypeScript,
             Lang::C => Self::C,
+            Lang::Go => Self::Go,
         }
     }
 }
