@@ -4,7 +4,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use attorn_core::{CounterSubject, CounterWindow, DecisionId, TimeMs};
 use attorn_log::{EntryBody, Hash, LogId};
@@ -20,7 +20,7 @@ use crate::key::Key;
 use crate::ours::Ours;
 use crate::setup::Setup;
 use crate::steps::{Step, Steps};
-use crate::trees::Trees;
+use crate::trees::{LOCK_PAUSE, LOCK_WAIT, Trees, is_locked};
 
 pub(crate) fn id<T: FromStr<Err = attorn_core::ParseError>>(text: &str) -> T {
     text.parse().unwrap()
@@ -49,6 +49,18 @@ pub(crate) fn imprint_anew(dir: &Path) {
     let row = Imprint::over(&key, &trees).unwrap().write(&key, (&log, &head), root).unwrap();
     trees.apply(&[row]).unwrap();
     trees.flush().unwrap();
+}
+
+/// The engine's files, as soon as nobody has them. A process that another test is just starting has them, too, until it
+/// has become another program.
+pub(crate) fn unlocked(path: &Path) -> sled::Db {
+    let began = Instant::now();
+    loop {
+        match sled::Config::new().path(path).open() {
+            Err(error) if is_locked(&error) && began.elapsed() < LOCK_WAIT => std::thread::sleep(LOCK_PAUSE),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 /// A new directory with an empty store in it.

@@ -11,7 +11,9 @@ use crate::backup::BackupError;
 use crate::boot::Boot;
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError};
-use crate::fixtures::{add, batch, body, copy, counter, decided, decision, id, lazy, meta, new_store, ours, put};
+use crate::fixtures::{
+    add, batch, body, copy, counter, decided, decision, id, lazy, meta, new_store, ours, put, unlocked,
+};
 use crate::integrity::IntegrityError;
 use crate::key::{Key, KeyPurpose};
 use crate::look::LookError;
@@ -80,7 +82,7 @@ async fn store() -> (TempDir, Pairs, Vec<u8>) {
 }
 
 fn engine(dir: &Path) -> sled::Db {
-    sled::Config::new().path(dir.join("store")).open().unwrap()
+    unlocked(&dir.join("store"))
 }
 
 fn read(dir: &Path) -> (Pairs, Vec<u8>) {

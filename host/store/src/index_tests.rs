@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
-use std::time::Instant;
 
 use attorn_log::{Epoch, LogId};
 use proptest::prelude::*;
@@ -12,9 +11,8 @@ use tempfile::TempDir;
 
 use super::open::{Anew, FORMAT, LOG_KEY, check};
 use super::*;
-use crate::fixtures::{batch, body, id, log, new_store};
+use crate::fixtures::{batch, body, id, log, new_store, unlocked};
 use crate::open::FIRST_EPOCH;
-use crate::trees::{LOCK_PAUSE, LOCK_WAIT, is_locked};
 
 const STEPS: u64 = 10_000;
 
@@ -24,18 +22,6 @@ fn term(text: &str) -> Term {
 
 fn open(dir: &TempDir) -> (EntryIndex, Option<Anew>) {
     EntryIndex::open(&dir.path().join("index"), &log(), FIRST_EPOCH).unwrap()
-}
-
-/// The engine's files, as soon as nobody has them. A process that another test is just starting has them, too, until it
-/// has become another program.
-fn unlocked(path: &Path) -> sled::Db {
-    let began = Instant::now();
-    loop {
-        match sled::Config::new().path(path).open() {
-            Err(error) if is_locked(&error) && began.elapsed() < LOCK_WAIT => std::thread::sleep(LOCK_PAUSE),
-            opened => return opened.unwrap(),
-        }
-    }
 }
 
 /// An index whose entries are found by these numbers of theirs: what it is divided by without rest.

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::tests::{check, filled, passed_damage, rebuilt};
 use super::*;
 use crate::boot::LastUse;
-use crate::fixtures::{copy, hurried, meta, ours, ours_of, put};
+use crate::fixtures::{copy, hurried, meta, ours, ours_of, put, unlocked};
 use crate::places::FORMAT;
 use crate::steps::{Step, Steps};
 
@@ -27,7 +27,7 @@ fn names(dir: &Path) -> Vec<String> {
 async fn an_engine_that_was_in_use_when_the_machine_stopped_is_made_anew_by_itself_and_said() {
     let (dir, expect) = filled().await;
     // It opens, and lacks something that nothing tells of.
-    let db = sled::Config::new().path(dir.path().join("store")).open().unwrap();
+    let db = unlocked(&dir.path().join("store"));
     db.open_tree("state").unwrap().remove(meta(140).as_bytes()).unwrap();
     drop(db);
     for number in 1..=2 {
@@ -71,7 +71,7 @@ async fn what_a_failed_sync_lost_is_made_anew_although_the_machine_did_not_stop(
     store.failed().await;
     drop(store);
     // What the kernel called clean, and never wrote.
-    let db = sled::Config::new().path(dir.path().join("store")).open().unwrap();
+    let db = unlocked(&dir.path().join("store"));
     db.open_tree("state").unwrap().remove(meta(1).as_bytes()).unwrap();
     drop(db);
     let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
@@ -156,7 +156,7 @@ async fn an_engine_that_may_have_lost_a_revocation_serves_nobody_whoever_asks_fo
                 fs::write(base.path, [7; 1_000]).unwrap();
             }
         }
-        let db = sled::Config::new().path(dir.join("store")).open().unwrap();
+        let db = unlocked(&dir.join("store"));
         db.open_tree("state").unwrap().remove(meta(140).as_bytes()).unwrap().unwrap();
         drop(db);
         cut_off(dir);

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::ImprintError;
 use crate::base;
-use crate::fixtures::{add, batch, body, copy, counter, hurried, lazy, meta, ours, ours_of, put};
+use crate::fixtures::{add, batch, body, copy, counter, hurried, lazy, meta, ours, ours_of, put, unlocked};
 use crate::steps::EveryStep;
 
 /// Groups of all kinds, more than one base copy's worth.
@@ -96,7 +96,7 @@ async fn an_engine_that_is_broken_is_moved_aside_and_made_anew() {
 #[tokio::test]
 async fn what_opening_does_not_see_the_walk_finds_and_the_repair_mends() {
     let (dir, expect) = filled().await;
-    let db = sled::Config::new().path(dir.path().join("store")).open().unwrap();
+    let db = unlocked(&dir.path().join("store"));
     db.open_tree("entries").unwrap().remove(3_u64.to_be_bytes()).unwrap();
     drop(db);
     drop(Store::open(dir.path(), &ours()).unwrap());

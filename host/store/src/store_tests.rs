@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::batch::{Batch, BatchError, Require};
 use crate::commit::Store;
 use crate::error::{CommitError, OpenError, ReadError};
-use crate::fixtures::{add, batch, body, counter, id, imprint_anew, meta, new_store, ours, ours_of, put};
+use crate::fixtures::{add, batch, body, counter, id, imprint_anew, meta, new_store, ours, ours_of, put, unlocked};
 use crate::integrity::IntegrityError;
 use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::recorded::GrantStanding;
@@ -110,7 +110,7 @@ enum Tamper {
 
 impl Tamper {
     fn apply(self, dir: &Path) {
-        let db = sled::Config::new().path(dir.join("store")).open().unwrap();
+        let db = unlocked(&dir.join("store"));
         let entries = db.open_tree("entries").unwrap();
         let stored = |index: u64| {
             let stored = entries.get(index.to_be_bytes()).unwrap().map_or_else(|| vec![0], |stored| stored.to_vec());
