@@ -25,6 +25,9 @@ const LONG_TEST: &str = "every_flipped_byte_of_every_file";
 /// Generated cases of each property test, in `full`; proptest's own number is 256.
 const LONG_PROPTEST_CASES: &str = "4096";
 
+/// The program that has Cedar and the interpreter of Rego, which policies are measured against.
+const NATIVE: &str = "attorn-differential";
+
 /// All checks but those with software that is not ours, the quick ones first. The tests come last, so that their lines
 /// stand at the end.
 pub(crate) fn check(workspace: &Workspace, steps: &mut Steps) -> Result<(), Failed> {
@@ -95,6 +98,12 @@ pub(crate) fn bench(workspace: &Workspace, steps: &mut Steps, area: Option<&str>
     let programs = ["build", "--locked", "--release", "--workspace", "--bin", "attorn", "--bin", "attorn-bench"];
     steps.command("build", &workspace.cargo(&programs))?;
     let mut bench = workspace.built("release", "attorn-bench").map_err(|why| Failed::before_any_step(&why))?;
+    if area.is_none_or(|area| area == "policies") {
+        let natives = ["build", "--release", "--bin", NATIVE];
+        steps.command("build of what is apart", &workspace.cargo_apart(&natives))?;
+        let native = workspace.root().join("target/apart/release").join(NATIVE);
+        bench = bench.with_env("ATTORN_BENCH_NATIVE", native.to_string_lossy());
+    }
     if let Some(area) = area {
         bench = bench.with(area);
     }

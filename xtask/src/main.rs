@@ -58,7 +58,7 @@ enum Task {
     /// Run the benchmarks, or those of one area
     Bench {
         /// Only the benchmarks of this area: `engine`, `http`, `hostile`, `compile`, `delegation`, `store`,
-        /// `audit`, `credentials`
+        /// `audit`, `credentials`, `policies`
         area: Option<String>,
         /// Print one JSON object a line
         #[arg(long)]

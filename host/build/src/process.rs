@@ -1,13 +1,14 @@
 //! Running a child process: never longer than its time, its output line by line, and whatever it started with it.
 //!
-//! It is a process group of its own, so that what it started is ended with it; a signal from the terminal does not reach
-//! it, and it ends when it next writes to whoever is gone.
+//! It is a process group of its own, so that what it started is ended with it. A signal from the terminal does not reach
+//! it: a program that is interrupted says so by [`interrupt`].
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ const LINES_WAITING_MAX: usize = 1024;
 /// Bytes of its standard output that are kept; what is asked for here is a path or a few lines.
 const STDOUT_BYTES_MAX: u64 = 64 << 10;
 const POLL: Duration = Duration::from_millis(50);
+/// Of what was ended because somebody wants this program to end.
+const INTERRUPTED: &str = "was interrupted";
 
 /// Why a process did not do what it was to do.
 #[derive(Debug)]
@@ -56,6 +59,37 @@ impl fmt::Display for Failed {
     }
 }
 
+/// What runs now.
+struct Running {
+    processes: Vec<u32>,
+    interrupted: bool,
+}
+
+static RUNNING: Mutex<Running> = Mutex::new(Running { processes: Vec::new(), interrupted: false });
+
+impl Running {
+    fn now() -> MutexGuard<'static, Self> {
+        RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remove(&mut self, process: u32) {
+        self.processes.retain(|running| *running != process);
+    }
+}
+
+/// End all that runs here with whatever it started, and start nothing any more: somebody wants this program to end.
+pub fn interrupt() {
+    let mut running = Running::now();
+    running.interrupted = true;
+    running.processes.iter().for_each(|process| kill_group(*process));
+}
+
+/// Whether somebody did.
+#[must_use]
+pub fn is_interrupted() -> bool {
+    Running::now().interrupted
+}
+
 /// Run `command` for at most `time_max`, hand each line of its standard error to `progress`, and give
 /// back its standard output. There is nothing to read for it.
 ///
@@ -81,12 +115,16 @@ pub fn run_reading(
     let failed = |problem: String, lines| Failed { problem: format!("`{shown}` {problem}"), lines };
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);
-    let mut child = command
-        .stdin(stdin)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| failed(format!("could not be started: {error}"), VecDeque::new()))?;
+    let mut child = {
+        let mut running = Running::now();
+        if running.interrupted {
+            return Err(failed(INTERRUPTED.to_owned(), VecDeque::new()));
+        }
+        let spawned = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = spawned.map_err(|error| failed(format!("could not be started: {error}"), VecDeque::new()))?;
+        running.processes.push(child.id());
+        child
+    };
 
     let end = Instant::now() + time_max;
     let (lines, stdout) = outputs(&mut child);
@@ -116,6 +154,9 @@ pub fn run_reading(
         Ok(Some(ended)) => ended,
         late => {
             stop(&mut child);
+            if is_interrupted() {
+                return Err(failed(INTERRUPTED.to_owned(), kept));
+            }
             let problem = match late {
                 Err(error) => format!("could not be waited for: {error}"),
                 _ => format!("did not end within {} s", time_max.as_secs()),
@@ -123,6 +164,9 @@ pub fn run_reading(
             return Err(failed(problem, kept));
         }
     };
+    if !status.success() && is_interrupted() {
+        return Err(failed(INTERRUPTED.to_owned(), kept));
+    }
     if !status.success() {
         // Some tools say on their standard output what is wrong.
         kept.extend(text.lines().take(LINES_KEPT_MAX).map(str::to_owned));
@@ -161,7 +205,15 @@ fn send_lines(mut from: impl BufRead, to: &SyncSender<String>) {
 /// How it ended, if it does in time.
 fn wait(child: &mut Child, end: Instant) -> std::io::Result<Option<ExitStatus>> {
     loop {
-        let ended = child.try_wait()?;
+        let ended = {
+            // Until it was waited for, its number is nobody else's.
+            let mut running = Running::now();
+            let ended = child.try_wait()?;
+            if ended.is_some() {
+                running.remove(child.id());
+            }
+            ended
+        };
         let left = end.saturating_duration_since(Instant::now());
         if ended.is_some() || left.is_zero() {
             return Ok(ended);
@@ -172,14 +224,20 @@ fn wait(child: &mut Child, end: Instant) -> std::io::Result<Option<ExitStatus>> 
 
 /// End it, and all that it started and that has made no group of its own.
 fn stop(child: &mut Child) {
-    #[cfg(unix)]
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
-        // Fails only if nobody is left in it. As long as somebody is, its number is nobody else's.
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-    }
+    let mut running = Running::now();
+    kill_group(child.id());
     // Either fails only if the child has ended by itself in the meantime.
     let _ = child.kill();
     let _ = child.wait();
+    running.remove(child.id());
+}
+
+fn kill_group(process: u32) {
+    #[cfg(unix)]
+    if let Some(group) = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw) {
+        // Fails only if nobody is left in it. As long as somebody is, its number is nobody else's.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
 }
 
 /// The command as its user would type it, without its many options.

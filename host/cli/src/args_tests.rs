@@ -101,6 +101,8 @@ fn arguments_that_mean_nothing_are_refused() {
         ("policy test --rego policies --component c --update", "cannot be used with"),
         ("policy test here --rego policies --component c", "cannot be used with"),
         ("policy test --with {}", "--rego"),
+        ("policy dev --activate p", "--settings"),
+        ("policy dev --settings {}", "--activate"),
         ("policy sign c", "--key"),
         ("policy verify c", "--public-key"),
         ("policy push p --component c --signature s --unsigned", "cannot be used with"),

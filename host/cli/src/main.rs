@@ -15,6 +15,7 @@ mod context;
 mod demo;
 mod exit;
 mod failure;
+mod interrupt;
 mod key_source;
 mod operator_client;
 mod output;

@@ -30,6 +30,7 @@ pub(crate) use problem::malformed;
 
 use self::transport::{Ask, Transport, header};
 use crate::failure::Failure;
+use crate::interrupt::interrupted;
 
 /// How long all of it may take.
 const TOTAL: Duration = Duration::from_mins(10);
@@ -78,17 +79,6 @@ pub(crate) async fn interruptible<T>(work: impl Future<Output = Result<T, Failur
             signal?;
             Err(Failure::new("interrupted"))
         }
-    }
-}
-
-async fn interrupted() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let listen = |kind| signal(kind).map_err(|error| Failure::of(&error));
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => Ok(()),
-        _ = terminate.recv() => Ok(()),
     }
 }
 

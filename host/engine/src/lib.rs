@@ -30,7 +30,7 @@ mod ticker;
 mod v0_1;
 
 /// The version of the policy contract whose policies are run.
-pub const CONTRACT: &str = "attorn:policy@0.1.0-draft";
+pub const CONTRACT: &str = "attorn:policy@0.1.0";
 
 pub use compile::{
     Activation, Compiler, Leftovers, Program, describe_component, describe_component_apart, serve_compile_worker,

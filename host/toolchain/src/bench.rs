@@ -67,7 +67,7 @@ pub struct CaseMeasured {
     pub snapshot: bool,
     /// Of the policy.
     pub policy: Times,
-    /// Of the reference.
+    /// Of the reference, or of what stands in for it.
     pub reference: Times,
 }
 
@@ -92,11 +92,27 @@ pub async fn measure(
     rounds: u32,
     watch: impl Fn(u64, u64) + Sync,
 ) -> Result<Measured, BenchError> {
+    measure_beside(engine, (side, None), directory, rounds, watch).await
+}
+
+/// The same beside another policy than the reference, which has to take `{}` as its settings.
+///
+/// # Errors
+///
+/// As [`measure`].
+pub async fn measure_beside(
+    engine: &Engine,
+    (side, beside): (Side<'_>, Option<Side<'_>>),
+    directory: &Path,
+    rounds: u32,
+    watch: impl Fn(u64, u64) + Sync,
+) -> Result<Measured, BenchError> {
     let rounds = rounds.clamp(1, ROUNDS_MAX);
     let cases = read_cases(directory)?;
     let reference = component_of_wat("reference", REFERENCE, CONTRACT).map_err(BenchError::Reference)?;
     let limits = PolicyLimits::of_class(class_of(&reference));
-    let [mut policy, mut beside] = [Run::new(engine, side)?, Run::new(engine, Side { component: &reference, limits })?];
+    let beside = beside.unwrap_or(Side { component: &reference, limits });
+    let [mut policy, mut beside] = [Run::new(engine, side)?, Run::new(engine, beside)?];
     let mut ready = Vec::new();
     for case in cases {
         let Prepared::Question(question, context) = policy.prepare(&case, Start::AsInForce)? else { continue };

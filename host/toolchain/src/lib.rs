@@ -21,5 +21,5 @@ pub mod section;
 pub mod sign;
 pub mod template;
 
-pub use attorn_build::whole;
+pub use attorn_build::{process, whole};
 pub use attorn_identity::{ComponentSignature, SignatureError, SignerKey, SignerKeyError};

@@ -24,8 +24,8 @@ fn built() -> Built {
 fn a_policy_says_what_it_is() {
     let component = read_only();
     let seen = look(&component).unwrap();
-    assert_eq!(seen.world, "attorn:policy/policy-component@0.1.0-draft");
-    assert_eq!(seen.exports, ["attorn:policy/policy@0.1.0-draft"]);
+    assert_eq!(seen.world, "attorn:policy/policy-component@0.1.0");
+    assert_eq!(seen.exports, ["attorn:policy/policy@0.1.0"]);
     assert_eq!((seen.bytes, seen.description.name.as_str()), (component.len(), "read-only"));
     assert_eq!(seen.digest, blake3::hash(&component).to_hex().to_string());
     assert!(seen.description.settings_schema.contains("\"$schema\""));
@@ -66,11 +66,11 @@ fn what_is_no_policy_of_this_version_is_refused_with_a_way_out() {
         (wat("(module)"), LoadStep::Parse, "a core WebAssembly module", true),
         (whole[..whole.len() / 2].to_vec(), LoadStep::Parse, "", true),
         (large, LoadStep::Size, "33554432 is the most", false),
-        (wat("(component)"), LoadStep::Exports, "it does not export `attorn:policy/policy@0.1.0-draft`", true),
+        (wat("(component)"), LoadStep::Exports, "it does not export `attorn:policy/policy@0.1.0`", true),
         (
             wat(&format!("(component {instance} (export \"attorn:policy/policy@9.0.0\" (instance $i)))")),
             LoadStep::Exports,
-            "in version `9.0.0`, and only `0.1.0-draft` is supported",
+            "in version `9.0.0`, and only `0.1.0` is supported",
             true,
         ),
         (

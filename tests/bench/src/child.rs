@@ -1,4 +1,4 @@
-//! A copy of this program that measures in a process of its own. It gets an order as a line of JSON, says
+//! A copy of this program, or another one, that measures in a process of its own. It gets an order as a line of JSON, says
 //! when it is ready, waits until it may begin, and answers with a line of JSON.
 
 use std::io::{BufRead, BufReader, Write};
@@ -17,18 +17,28 @@ pub(crate) struct Child {
 impl Child {
     /// Start one in this role, and wait until it is ready.
     pub(crate) fn start(role: &str, order: &impl Serialize) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        let mut process = command.arg(role).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        Self::of(Command::new(std::env::current_exe().unwrap()).arg(role), order)
+    }
+
+    /// Start this one, and wait until it is ready.
+    pub(crate) fn of(command: &mut Command, order: &impl Serialize) -> Self {
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
         let mut child = Self { process, input, output };
         writeln!(child.input, "{}", serde_json::to_string(order).unwrap()).unwrap();
-        assert_eq!(child.line(), "ready", "the process `{role}` failed");
+        assert_eq!(child.line(), "ready", "{command:?} failed");
         child
     }
 
     /// It may begin.
     pub(crate) fn go(&mut self) {
         writeln!(self.input, "go").unwrap();
+    }
+
+    /// Ask it once more, and wait for its answer.
+    pub(crate) fn ask<T: DeserializeOwned>(&mut self, line: &str) -> T {
+        writeln!(self.input, "{line}").unwrap();
+        serde_json::from_str(&self.line()).unwrap()
     }
 
     /// Wait for its answer, and for its end.

@@ -1,4 +1,4 @@
-//! Benchmarks: `cargo xtask bench [engine|http|hostile|compile|delegation|store|audit|credentials] [--json]`.
+//! Benchmarks: `cargo xtask bench [engine|http|hostile|compile|delegation|store|audit|credentials|policies] [--json]`.
 //!
 //! What each area measures, and what its figures should come to, stands at the head of its module.
 //!
@@ -23,6 +23,7 @@ mod http;
 mod load;
 mod memory;
 mod parts;
+mod policies;
 mod policy;
 mod store;
 
@@ -113,7 +114,8 @@ const QUICK: Length = Length {
     asks: 20,
     leases: 100,
 };
-const AREAS: [&str; 8] = ["engine", "http", "hostile", "compile", "delegation", "store", "audit", "credentials"];
+const AREAS: [&str; 9] =
+    ["engine", "http", "hostile", "compile", "delegation", "store", "audit", "credentials", "policies"];
 
 fn main() {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -135,11 +137,13 @@ fn main() {
             std::process::exit(2);
         }
     };
-    if wanted.contains(&"credentials")
-        && let Err(missing) = credentials::ready()
-    {
-        eprintln!("{missing}");
-        std::process::exit(1);
+    for (area, ready) in [("credentials", credentials::ready as fn() -> _), ("policies", policies::ready)] {
+        if wanted.contains(&area)
+            && let Err(missing) = ready()
+        {
+            eprintln!("{missing}");
+            std::process::exit(1);
+        }
     }
     let length = if std::env::var_os("ATTORN_BENCH_QUICK").is_some() { QUICK } else { USUAL };
     let (started, mut figures) = (Instant::now(), Figures::new(json));
@@ -153,6 +157,7 @@ fn main() {
             "store" => runtime.block_on(store::measure(length, &mut figures)),
             "audit" => runtime.block_on(audit::measure(length, &mut figures)),
             "credentials" => runtime.block_on(credentials::measure(length, &mut figures)),
+            "policies" => policies::measure(length, &mut figures),
             "delegation" => runtime.block_on(delegation::measure(length, &mut figures)),
             _ => compile::measure(length, &mut figures),
         }

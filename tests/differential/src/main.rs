@@ -7,6 +7,7 @@ mod cases;
 mod policies;
 mod random;
 mod rego;
+mod time;
 mod world;
 
 use std::collections::BTreeMap;
@@ -34,10 +35,20 @@ type Tally = BTreeMap<&'static str, u64>;
 type AnyError = Box<dyn std::error::Error>;
 
 const USAGE: &str = "usage: attorn-differential [rego] [COUNT [SEED]]
-       attorn-differential [rego] --cases DIRECTORY [RULINGS [SEED]]";
+       attorn-differential [rego] --cases DIRECTORY [RULINGS [SEED]]
+       attorn-differential time";
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments == ["time"] {
+        return time::serve().map_or_else(
+            |error| {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            },
+            |()| ExitCode::SUCCESS,
+        );
+    }
     let is_rego = arguments.first().is_some_and(|first| first == "rego");
     if is_rego {
         arguments.remove(0);

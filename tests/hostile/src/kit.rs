@@ -112,7 +112,7 @@ impl Guest {
             realloc: REALLOC.into(),
             fields: String::new(),
             pages: 2,
-            contract: "0.1.0-draft",
+            contract: "0.1.0",
             image,
         };
         guest.evaluate = guest.verdict(3, |_| Vec::new());
@@ -237,7 +237,7 @@ fn encode(module: &[u8], (resolve, world): &(Resolve, WorldId)) -> Vec<u8> {
 
 /// The contract, as if it were of this version.
 pub fn contract(version: &str) -> (Resolve, WorldId) {
-    parsed(&contract_text().replace("@0.1.0-draft", &format!("@{version}")))
+    parsed(&contract_text().replace("@0.1.0", &format!("@{version}")))
 }
 
 fn contract_text() -> String {
@@ -261,9 +261,8 @@ const REALLOC: &str = "
 
 /// A component with these fields that exports an interface of the policy's name, and nothing in it.
 pub fn component(fields: &str) -> Vec<u8> {
-    let text = format!(
-        r#"(component {fields} (instance $policy) (export "attorn:policy/policy@0.1.0-draft" (instance $policy)))"#
-    );
+    let text =
+        format!(r#"(component {fields} (instance $policy) (export "attorn:policy/policy@0.1.0" (instance $policy)))"#);
     wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
@@ -277,7 +276,7 @@ pub const LOOP: &str = "(loop $again (br $again)) unreachable";
 /// A body that asks for memory until it gets none.
 pub const MEMORY_BOMB: &str = "(loop $again (drop (memory.grow (i32.const 16))) (br $again)) unreachable";
 /// The function that is called when the host is done with what `evaluate` answered.
-pub const POST_EVALUATE: &str = "cabi_post_attorn:policy/policy@0.1.0-draft#evaluate";
+pub const POST_EVALUATE: &str = "cabi_post_attorn:policy/policy@0.1.0#evaluate";
 /// Bytes that are no UTF-8.
 pub const NO_UTF8: &[u8] = &[0xff, 0xfe];
 /// What one policy leaves in memory, and another looks for.

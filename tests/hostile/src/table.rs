@@ -183,7 +183,7 @@ pub const ALL: &[Hostile] = &[
             ("wasi:http/outgoing-handler@0.2.6", refused("imports", "it imports `wasi:http/outgoing-handler@0.2.6`")),
             ("wasi:cli/environment@0.3.0", refused("imports", "it imports `wasi:cli/environment@0.3.0`")),
             ("attorn:policy/log@0.2.0", refused("imports", "it imports `attorn:policy/log@0.2.0`")),
-            ("attorn:policy/store@0.1.0-draft", refused("imports", "it imports `attorn:policy/store@0.1.0-draft`")),
+            ("attorn:policy/store@0.1.0", refused("imports", "it imports `attorn:policy/store@0.1.0`")),
             ("acme:http/client", refused("imports", "it imports `acme:http/client`")),
             ("a function", refused("imports", "it imports `now`")),
             ("a module", refused("imports", "it imports `module`")),

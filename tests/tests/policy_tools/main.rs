@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod dev;
 mod opa;
 mod registry;
 mod try_out;
@@ -168,10 +169,10 @@ fn a_component_is_looked_at_and_a_foreign_one_refused() {
     let directory = directory(&[]);
     let (code, out, _) = attorn(directory.path(), &["inspect", "policy.wasm", "--json"]);
     let look: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((code, &look["world"]), (0, &"attorn:policy/policy-component@0.1.0-draft".into()));
+    assert_eq!((code, &look["world"]), (0, &"attorn:policy/policy-component@0.1.0".into()));
     assert_eq!(look["settings_schema"]["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let (code, out, _) = attorn(directory.path(), &["inspect", "policy.wasm"]);
-    assert!(code == 0 && out.contains("\nworld     attorn:policy/policy-component@0.1.0-draft\n"), "{out}");
+    assert!(code == 0 && out.contains("\nworld     attorn:policy/policy-component@0.1.0\n"), "{out}");
 
     let wasi = wat::parse_str(r#"(component (import "wasi:clocks/wall-clock@0.2.0" (instance)))"#).unwrap();
     fs::write(directory.path().join("wasi.wasm"), wasi).unwrap();

@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod change;
+mod dev;
 mod diff;
 mod doctor;
 mod explain;
@@ -45,6 +46,9 @@ pub(crate) enum Policy {
     Push(Box<push::Push>),
     /// Put a version in force (duty: `policy_admin`; also `policy_weakener` to replace another)
     Activate(ActivateVersion),
+    /// Build a policy again whenever its files change, run its cases, and show what they say otherwise (a server is needed
+    /// for `--activate` only; duties: `policy_admin` and `policy_weakener`)
+    Dev(Box<dev::Dev>),
     /// Put a policy out of force (duty: `policy_weakener`)
     Deactivate(Which),
     /// Go back to a version that was in force before (duties: `policy_admin`, and `policy_weakener` where one is in force)
@@ -118,12 +122,14 @@ impl Policy {
         let server = match self {
             Self::Local(local) => return local.run(output).await,
             Self::Diff(diff) => return diff.run(context).await,
+            Self::Dev(dev) => return dev.run(context).await,
             server => server,
         };
         let client = context.operator()?;
         match server {
             Self::Local(local) => local.run(output).await,
             Self::Diff(diff) => diff.run(context).await,
+            Self::Dev(dev) => dev.run(context).await,
             Self::Push(push) => push.run(&client, output).await,
             Self::Activate(ActivateVersion { id, number, version }) => {
                 let version = match number.or(version) {

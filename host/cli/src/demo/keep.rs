@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::operators::{log_key_path, token_path};
 use super::registry::ANSWER_QUESTIONS;
-use super::{Stage, bot_key_path, interrupted};
+use super::{Stage, bot_key_path};
 use crate::failure::Failure;
+use crate::interrupt::interrupted;
 
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let executable = std::env::current_exe().map_err(|error| Failure::of(&error))?;

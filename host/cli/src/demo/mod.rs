@@ -30,7 +30,6 @@ use std::time::{Duration, Instant};
 use attorn_agent::{AgentKey, Client};
 use clap::ValueEnum as _;
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::commands::demo::Demo;
 use crate::demo::acts::Act;
@@ -42,6 +41,7 @@ use crate::demo::operators::Operators;
 use crate::demo::resource_server::Service;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::interrupt::interrupted;
 use crate::output::Output;
 
 /// Everything that the parts of the story share.
@@ -146,16 +146,6 @@ async fn story<'a>(
     behalf::play(&mut stage, demo, components).await?;
     let entries = audit::play(&mut stage, &told).await?;
     Ok((stage, entries))
-}
-
-/// Wait until somebody wants this to end, and give the name of the signal.
-async fn interrupted() -> Result<&'static str, Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::of(&error));
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    Ok(tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
-    })
 }
 
 /// Stop the server, and say what came of it all and where to look.

@@ -120,9 +120,9 @@ fn check_import(import: &str) -> Result<(), LoadError> {
         "policies have no clock, network, file or random source; build for `wasm32-unknown-unknown`, or with WASI \
          stubbed out"
     } else if import.starts_with("attorn:policy/") {
-        "build against the contract in version 0.1.0-draft"
+        "build against the contract in version 0.1.0"
     } else {
-        "the only interface that policies may import is `attorn:policy/log@0.1.0-draft`"
+        "the only interface that policies may import is `attorn:policy/log@0.1.0`"
     };
     Err(LoadError::new(LoadStep::Imports, format!("it imports `{}`", shown(import))).with_help(help))
 }
@@ -132,7 +132,7 @@ fn check_exports(exports: &[String]) -> Result<(), LoadError> {
     if exports.iter().any(|export| export == v0_1::EXPORT) {
         return Ok(());
     }
-    let help = "export the interface of the world `attorn:policy/policy-component@0.1.0-draft`";
+    let help = "export the interface of the world `attorn:policy/policy-component@0.1.0`";
     let problem = match exports.iter().find_map(|export| export.strip_prefix(EXPORT_PREFIX)) {
         Some(version) => format!(
             "it exports `attorn:policy/policy` in version `{}`, and only `{}` is supported",

@@ -1,4 +1,4 @@
-//! Version `0.1.0-draft` of the policy contract: its bindings, and the way between them and the domain.
+//! Version `0.1.0` of the policy contract: its bindings, and the way between them and the domain.
 //!
 //! Nothing outside this module knows the bindings. Another version of the contract gets a module of
 //! its own beside this one.
@@ -23,11 +23,11 @@ pub(crate) use declared::{description, requirements};
 pub(crate) use verdict::verdict;
 
 /// The version.
-pub(crate) const VERSION: &str = "0.1.0-draft";
+pub(crate) const VERSION: &str = "0.1.0";
 /// The one interface that a component may import.
-pub(crate) const IMPORT: &str = "attorn:policy/log@0.1.0-draft";
+pub(crate) const IMPORT: &str = "attorn:policy/log@0.1.0";
 /// The one interface that it must export.
-pub(crate) const EXPORT: &str = "attorn:policy/policy@0.1.0-draft";
+pub(crate) const EXPORT: &str = "attorn:policy/policy@0.1.0";
 /// The function of it that every decision calls.
 const EVALUATE: &str = "evaluate";
 

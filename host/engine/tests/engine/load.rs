@@ -63,17 +63,17 @@ fn imports_other_than_the_log_are_refused_and_named() {
     };
     check("wasi:clocks/wall-clock@0.2.6", "policies have no clock");
     check("wasi:cli/environment@0.3.0", "WASI stubbed out");
-    check("attorn:policy/log@0.2.0", "version 0.1.0-draft");
-    check("attorn:policy/store@0.1.0-draft", "version 0.1.0-draft");
+    check("attorn:policy/log@0.2.0", "version 0.1.0");
+    check("attorn:policy/store@0.1.0", "version 0.1.0");
     check("acme:http/client", "the only interface");
 }
 
 #[test]
 fn an_import_of_the_right_name_and_the_wrong_type_is_refused() {
     let text = r#"(component
-        (import "attorn:policy/log@0.1.0-draft" (instance (export "read" (func (result string)))))
+        (import "attorn:policy/log@0.1.0" (instance (export "read" (func (result string)))))
         (instance $i)
-        (export "attorn:policy/policy@0.1.0-draft" (instance $i)))"#;
+        (export "attorn:policy/policy@0.1.0" (instance $i)))"#;
     let error = load_bytes(&engine(), &component(text), PATIENT).unwrap_err();
     assert_eq!(error.step(), LoadStep::Link, "{error}");
 }
@@ -81,14 +81,14 @@ fn an_import_of_the_right_name_and_the_wrong_type_is_refused() {
 #[test]
 fn exports_are_compared_with_the_contract() {
     let engine = engine();
-    let message = "the component failed the step `exports`: it does not export `attorn:policy/policy@0.1.0-draft`";
+    let message = "the component failed the step `exports`: it does not export `attorn:policy/policy@0.1.0`";
     refused(load_bytes(&engine, &component("(component)"), PATIENT), LoadStep::Exports, message);
     let text = r#"(component (instance $i) (export "attorn:policy/policy@0.2.0" (instance $i)))"#;
     let message = "the component failed the step `exports`: it exports `attorn:policy/policy` in version `0.2.0`, and \
-                   only `0.1.0-draft` is supported";
+                   only `0.1.0` is supported";
     let error = refused(load_bytes(&engine, &component(text), PATIENT), LoadStep::Exports, message);
     assert!(error.help().is_some());
-    let text = r#"(component (instance $i) (export "attorn:policy/policy@0.1.0-draft" (instance $i)))"#;
+    let text = r#"(component (instance $i) (export "attorn:policy/policy@0.1.0" (instance $i)))"#;
     let error = load_bytes(&engine, &component(text), PATIENT).unwrap_err();
     assert_eq!(error.step(), LoadStep::Link, "{error}");
 }
@@ -162,7 +162,7 @@ fn two_components_in_one_work() {
         (instance $inner (instantiate $inner))
         (instance (instantiate $outer (with "take" (func $inner "take"))))
         (instance $i)
-        (export "attorn:policy/policy@0.1.0-draft" (instance $i)))"#;
+        (export "attorn:policy/policy@0.1.0" (instance $i)))"#;
     let error = load_bytes(&engine(), &component(text), PATIENT).unwrap_err();
     assert_eq!(error.step(), LoadStep::Link, "{error}");
 }

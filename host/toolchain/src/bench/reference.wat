@@ -32,6 +32,6 @@
     (memory.copy (local.get $at) (local.get $old) (local.get $old_bytes))
     (local.get $at))
 
-  (func (export "attorn:policy/policy@0.1.0-draft#describe") (result i32) (i32.const 0))
-  (func (export "attorn:policy/policy@0.1.0-draft#init") (param i32 i32) (result i32) (i32.const 128))
-  (func (export "attorn:policy/policy@0.1.0-draft#evaluate") (param i32) (result i32) (i32.const 192)))
+  (func (export "attorn:policy/policy@0.1.0#describe") (result i32) (i32.const 0))
+  (func (export "attorn:policy/policy@0.1.0#init") (param i32 i32) (result i32) (i32.const 128))
+  (func (export "attorn:policy/policy@0.1.0#evaluate") (param i32) (result i32) (i32.const 192)))

@@ -1,5 +1,5 @@
 /**
- * The types of `attorn:policy@0.1.0-draft` as the sandbox hands them over: records are objects, an `option` is a value
+ * The types of `attorn:policy@0.1.0` as the sandbox hands them over: records are objects, an `option` is a value
  * or `null`, a variant is `{ tag, val }`, an enum the name of its case. A 64-bit number is a `number`, which holds it
  * exactly: none of the contract's is above 2^53 - 1. What each field means stands in `wit/policy.wit`.
  */

@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use attorn_artifact::{Cancel, Progress};
 use attorn_core::{EvaluationContext, Known, Outcome, PolicyLimits, Verdict};
-use attorn_engine::{Activation, Engine, EngineConfig, EngineInfo, LoadRequest, LoadedPolicy, MemoryReset, Question};
+use attorn_engine::{
+    Activation, Engine, EngineConfig, EngineInfo, LoadRequest, LoadedPolicy, MemoryReset, Question, class_of,
+};
 use serde_json::{Value, json};
 
 use crate::figure::Figures;
@@ -28,7 +30,7 @@ pub(crate) use threads::run as run_evaluator;
 const PATIENT: PolicyLimits = PolicyLimits { cpu_us_max: 5_000_000, wall_us_max: 10_000_000, ..PolicyLimits::NATIVE };
 
 /// How many policies one request asks where the hop to an evaluator thread is to weigh little.
-const TOGETHER: usize = 16;
+pub(crate) const TOGETHER: usize = 16;
 
 /// Measure all of it, and print it.
 pub(crate) fn measure(length: Length, figures: &mut Figures) {
@@ -51,7 +53,7 @@ pub(crate) fn measure(length: Length, figures: &mut Figures) {
 
 /// What bare wasmtime takes from a snapshot, in microseconds.
 pub(crate) fn floor_us(length: Length) -> f64 {
-    fresh::floor_us(&Engine::new(config()).unwrap(), length)
+    fresh::floor_us(&start(), length)
 }
 
 /// As a server has it, with time enough.
@@ -83,8 +85,13 @@ impl Here<'_> {
     }
 }
 
+/// An engine as a server has it, with time enough.
+pub(crate) fn start() -> Engine {
+    Engine::new(config()).unwrap()
+}
+
 /// Ask policies about a context. All of them have to allow.
-async fn evaluate(engine: &Engine, policies: Vec<LoadedPolicy>, context: &Arc<EvaluationContext>) {
+pub(crate) async fn evaluate(engine: &Engine, policies: Vec<LoadedPolicy>, context: &Arc<EvaluationContext>) {
     let question = |policy| Question { policy, known: Known::default() };
     let questions = policies.into_iter().map(question).collect();
     for evaluation in engine.evaluate(questions, Arc::clone(context)).await.unwrap() {
@@ -106,6 +113,17 @@ fn load(engine: &Engine, settings: &str, activation: &Activation) -> LoadedPolic
     let loaded = engine.load_watched(request, &Progress::default(), &Cancel::default()).unwrap();
     let started = |activation: &Activation| *activation == Activation::Snapshot;
     assert_eq!(started(&loaded.report().activation), started(activation), "{:?}", loaded.report());
+    loaded
+}
+
+/// Load a component with these settings, to start from a snapshot, within the memory of its class.
+pub(crate) fn load_of(engine: &Engine, name: &str, component: &[u8], settings: &str) -> LoadedPolicy {
+    let PolicyLimits { cpu_us_max, wall_us_max, .. } = PATIENT;
+    let limits = PolicyLimits { cpu_us_max, wall_us_max, ..PolicyLimits::of_class(class_of(component)) };
+    let name = name.parse().unwrap();
+    let request = LoadRequest { name, component, settings, limits, metered: false, without_snapshot: false };
+    let loaded = engine.load_watched(request, &Progress::default(), &Cancel::default()).unwrap();
+    assert_eq!(loaded.report().activation, Activation::Snapshot, "{:?}", loaded.report());
     loaded
 }
 

@@ -12,6 +12,6 @@ pub(crate) fn make() -> Variants {
         ("another interface", exporting("wasi:http/incoming-handler@0.2.6").unwrap()),
         ("a newer interface", exporting("attorn:policy/policy@0.2.0").unwrap()),
         ("a newer policy", newer.build()),
-        ("the right name, without functions", exporting("attorn:policy/policy@0.1.0-draft").unwrap()),
+        ("the right name, without functions", exporting("attorn:policy/policy@0.1.0").unwrap()),
     ]
 }

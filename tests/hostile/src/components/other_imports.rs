@@ -13,14 +13,13 @@ const WANTED: &[&str] = &[
     "wasi:http/outgoing-handler@0.2.6",
     "wasi:cli/environment@0.3.0",
     "attorn:policy/log@0.2.0",
-    "attorn:policy/store@0.1.0-draft",
+    "attorn:policy/store@0.1.0",
     "acme:http/client",
 ];
 
 pub(crate) fn make() -> Variants {
     let importing = |what: String| {
-        let text =
-            format!(r#"(component {what} (instance $i) (export "attorn:policy/policy@0.1.0-draft" (instance $i)))"#);
+        let text = format!(r#"(component {what} (instance $i) (export "attorn:policy/policy@0.1.0" (instance $i)))"#);
         wat::parse_str(text).unwrap()
     };
     let interface = |name: &&'static str| (*name, importing(format!(r#"(import "{name}" (instance))"#)));
@@ -28,7 +27,7 @@ pub(crate) fn make() -> Variants {
     variants.push(("a function", importing(r#"(import "now" (func (result u64)))"#.into())));
     variants.push(("a module", importing(r#"(import "module" (core module))"#.into())));
     variants.push(("a component", importing(r#"(import "component" (component))"#.into())));
-    let wrong = r#"(import "attorn:policy/log@0.1.0-draft" (instance (export "read" (func (result string)))))"#;
+    let wrong = r#"(import "attorn:policy/log@0.1.0" (instance (export "read" (func (result string)))))"#;
     variants.push(("the log, to be read", importing(wrong.into())));
     variants
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::local;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::interrupt::with_tools;
 use crate::output::Output;
 
 const DOCTOR_HELP: &str = "`attorn policy doctor` says whether a tool is missing";
@@ -33,8 +34,9 @@ pub(crate) struct Build {
 }
 
 impl Build {
-    pub(super) fn run(self, output: &Output) -> Result<Exit, Failure> {
-        let made = project::build(&self.dir, &mut |line| output.note(line)).map_err(|error| failed(output, &error))?;
+    pub(super) async fn run(self, output: &Output) -> Result<Exit, Failure> {
+        let built = with_tools(|| project::build(&self.dir, &mut |line| output.note(line))).await?;
+        let made = built.map_err(|error| failed(output, &error))?;
         let Made { path, digest, bytes, built } = made;
         if output.json {
             let made = json!({ "component": path, "digest": digest, "bytes": bytes, "built": built });
@@ -46,7 +48,7 @@ impl Build {
     }
 }
 
-fn failed(output: &Output, error: &ProjectError) -> Failure {
+pub(super) fn failed(output: &Output, error: &ProjectError) -> Failure {
     match error {
         ProjectError::NoProject { .. } => {
             Failure::of(error).with_help(

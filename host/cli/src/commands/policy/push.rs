@@ -96,10 +96,8 @@ impl Push {
         let component = read_component(&self.component)?;
         let signature = self.signature.read(&self.component)?;
         let selector = self.selector()?;
-        let digest = blake3::hash(&component).to_hex().to_string();
-        let put: Component = client.put(&format!("/v1/components/{digest}"), component).await?;
         let body = PushVersion {
-            component: put.digest,
+            component: put(client, component).await?,
             settings,
             selector,
             mode: if self.shadow { Mode::Shadow } else { Mode::Enforce },
@@ -162,6 +160,13 @@ impl Signature {
         let bytes = read_bytes(path, ComponentSignature::BYTES_MAX as u64)?;
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
+}
+
+/// Put a component at the server, and give its digest.
+pub(super) async fn put(client: &OperatorClient, component: Vec<u8>) -> Result<String, Failure> {
+    let digest = blake3::hash(&component).to_hex().to_string();
+    let put: Component = client.put(&format!("/v1/components/{digest}"), component).await?;
+    Ok(put.digest)
 }
 
 /// A component's bytes. A file that is plainly something else is not sent.

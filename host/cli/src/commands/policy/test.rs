@@ -198,7 +198,7 @@ fn row([state, fuel, memory, case]: [&str; 4]) -> String {
 }
 
 /// Each that failed, with what went otherwise, and an empty line.
-fn print_failed(output: &Output, report: &Report) {
+pub(super) fn print_failed(output: &Output, report: &Report) {
     for case in report.failed() {
         output.line("");
         output.line(format!("{}: {}", case.file, case.name));

@@ -19,12 +19,13 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::components::Components;
+use super::fresh_directory;
 use super::host::Host;
 use super::narrator::{Narrator, Tally};
 use super::provider::Scripts;
-use super::{fresh_directory, interrupted};
 use crate::commands::demo::Demo;
 use crate::failure::Failure;
+use crate::interrupt::interrupted;
 use crate::output::Output;
 use database::Programs;
 

@@ -1,0 +1,138 @@
+//! `attorn policy dev`: a policy is built again when its files change, and what its cases say otherwise is shown. It needs
+//! Node and npm's registry.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use attorn_tests::World;
+use attorn_tests::process::binary;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::{attorn, refused};
+
+/// `attorn policy dev --json`, and the line of each round.
+struct Dev {
+    process: Child,
+    rounds: BufReader<ChildStdout>,
+}
+
+impl Dev {
+    fn start(project: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(binary());
+        command.args(["policy", "dev", "--json"]).args(arguments).current_dir(project);
+        command.env_remove("ATTORN_TOKEN").env_remove("ATTORN_URL").envs(environment.iter().copied());
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let rounds = BufReader::new(process.stdout.take().unwrap());
+        Self { process, rounds }
+    }
+
+    /// The next round, whenever it is done.
+    fn round(&mut self) -> Value {
+        let mut line = String::new();
+        self.rounds.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+    }
+
+    fn interrupt(&self) {
+        kill_process(Pid::from_raw(self.process.id().try_into().unwrap()).unwrap(), Signal::INT).unwrap();
+    }
+
+    /// Its exit code after Ctrl-C.
+    fn end(mut self) -> i32 {
+        self.interrupt();
+        self.process.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn change(path: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(path, text.replace(from, to)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_change_is_built_and_what_is_said_otherwise_is_shown() {
+    let home = tempfile::tempdir().unwrap();
+    let (code, _, said) = attorn(home.path(), &["new", "listed-actions", "--lang", "typescript"]);
+    assert_eq!(code, 0, "{said}");
+    let project = home.path().join("listed-actions");
+    let world = World::without_policy().await;
+    let server = [("ATTORN_URL", world.reach.url.as_str()), ("ATTORN_TOKEN", world.staff.policy_admin.token.as_str())];
+    let arguments = ["--activate", "listed-actions", "--settings", "settings.json"];
+    let mut dev = Dev::start(&project, &arguments, &server);
+    let first = dev.round();
+    assert_eq!((&first["cases"]["run"], &first["cases"]["failed"]), (&3.into(), &0.into()), "{first}");
+    assert_eq!(first["cases"]["changed"], serde_json::json!([]), "{first}");
+    assert_eq!(first["activated"]["changes"][0]["version"], 1, "{first}");
+
+    let policy = project.join("src/policy.ts");
+    let before = fs::read_to_string(&policy).unwrap();
+    change(&policy, ": deny(NOT_LISTED)", ": allow().because(LISTED)");
+    let second = dev.round();
+    let changed = second["cases"]["changed"].as_array().unwrap();
+    assert!(changed.len() == 1 && second["cases"]["failed"] == 1, "{second}");
+    assert_eq!((&changed[0]["before"]["verdict"], &changed[0]["now"]["verdict"]), (&"deny".into(), &"allow".into()));
+    assert!(changed[0]["holds"] == false && second.get("activated").is_none(), "{second}");
+
+    fs::write(&policy, "export const policy = ;\n").unwrap();
+    let third = dev.round();
+    assert!(third["error"].as_str().unwrap().contains("src/policy.ts(1,"), "{third}");
+    assert!(third.get("component").is_none() && third.get("cases").is_none(), "{third}");
+
+    // As it was first: nothing new comes into force. Other settings do, where the operator may.
+    fs::write(&policy, before).unwrap();
+    let fourth = dev.round();
+    assert_eq!((&fourth["cases"]["failed"], &fourth["component"]), (&0.into(), &first["component"]), "{fourth}");
+    assert!(fourth.get("activated").is_none() && fourth.get("error").is_none(), "{fourth}");
+    change(&project.join("settings.json"), "faq.read", "faq.list");
+    let fifth = dev.round();
+    assert!(fifth["error"].as_str().unwrap().contains("policy_weakener"), "{fifth}");
+    assert_eq!(dev.end(), 0);
+}
+
+#[test]
+fn a_build_that_is_interrupted_leaves_nothing_behind() {
+    let home = tempfile::tempdir().unwrap();
+    let (code, _, said) = attorn(home.path(), &["new", "x", "--lang", "typescript"]);
+    assert_eq!(code, 0, "{said}");
+    let project = home.path().join("x");
+    // It never ends by itself, and runs in what the build started.
+    let policy = project.join("src/policy.ts");
+    let text = fs::read_to_string(&policy).unwrap();
+    fs::write(&policy, text.replace("export const policy", "while (Math.abs(1) > 0) {}\nexport const policy")).unwrap();
+    let dev = Dev::start(&project, &[], &[]);
+    std::thread::sleep(Duration::from_secs(1));
+    let began = Instant::now();
+    let group = dev.process.id();
+    assert_eq!(dev.end(), 0);
+    assert!(began.elapsed() < Duration::from_secs(20), "it was waited for");
+    let of_it = |entry: &fs::DirEntry| {
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split(' ').nth(2)?.parse::<u32>().ok());
+        parent == Some(group)
+    };
+    let left = fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter(of_it).count();
+    assert_eq!(left, 0);
+    assert!(!project.join("policy.wasm").exists());
+}
+
+#[test]
+fn what_cannot_be_watched_or_put_in_force_is_said_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    refused(home.path(), &["dev", "nowhere"], 1, "cannot read `nowhere`", "");
+    refused(home.path(), &["dev", "--settings", "{}"], 2, "--activate", "");
+    let elsewhere = ["dev", "--activate", "p", "--settings", "{}", "--server", "https://attorn.example"];
+    refused(home.path(), &elsewhere, 2, "is no server of this machine", "attorn policy push");
+    refused(home.path(), &["dev", "--activate", "p", "--settings", "{}"], 1, "this needs an operator's token", "ATTORN_TOKEN");
+}
