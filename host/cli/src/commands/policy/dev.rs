@@ -173,7 +173,8 @@ impl Rounds<'_> {
 
     async fn cases(&self, component: &[u8]) -> Result<Report, Failure> {
         let side = Side { component, limits: local::limits(component) };
-        let ran = cases::run_dir_watched(&self.engine, side, &self.dev.dir.join("cases"), |_| {});
+        let directory = self.dev.dir.join("cases");
+        let ran = cases::run_dir_watched(&self.engine, side, &directory, |_| {});
         tokio::select! {
             ran = ran => ran.map_err(|error| test::not_run(&error)),
             signal = interrupted() => {

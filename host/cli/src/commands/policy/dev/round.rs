@@ -51,7 +51,7 @@ pub(super) fn changed(before: Option<&Said>, now: &Said) -> Vec<Changed> {
     let value = |said: &Option<String>| Some(said.as_ref().map_or(Value::Null, |said| read(said)));
     let mut all: Vec<Changed> = now
         .iter()
-        .filter(|(case, said)| before.get(case) != Some(said))
+        .filter(|(case, said)| before.get(*case) != Some(said))
         .map(|((file, name), (said, holds))| Changed {
             file: file.clone(),
             name: name.clone(),
@@ -60,7 +60,7 @@ pub(super) fn changed(before: Option<&Said>, now: &Said) -> Vec<Changed> {
             holds: Some(*holds),
         })
         .collect();
-    let gone = before.iter().filter(|(case, _)| !now.contains_key(case));
+    let gone = before.iter().filter(|(case, _)| !now.contains_key(*case));
     all.extend(gone.map(|((file, name), (said, _))| Changed {
         file: file.clone(),
         name: name.clone(),
