@@ -178,12 +178,18 @@ async fn a_directory_from_an_earlier_day_or_with_another_past_is_not_served() {
     let forked = fresh.dir.path().join("forked").display().to_string();
     done(&fresh, &["backup", &forked]);
     fs::rename(&data, fresh.dir.path().join("gone-on")).unwrap();
-    let said = fails(&fresh, &["restore", &forked]);
+    let refused = attorn(&fresh, &["restore", &forked]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(5), "{said}");
     assert!(said.contains("the backup's log is not the one that its key has signed"), "{said}");
     // One of the earlier day is, as the help of that says.
     copy_dir(&earlier, &data);
     let backup = fresh.dir.path().join("backup").display().to_string();
-    done(&fresh, &["backup", &backup]);
+    let output = attorn(&fresh, &["backup", &backup, "--json"]);
+    let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), made["bad_files"].as_array().unwrap().len()), (Some(5), 1), "{made}");
+    let lacks = made["bad_files"][0].as_str().unwrap();
+    assert!(lacks.contains(&format!("has seen {size} of epoch 1: the backup lacks what came after")), "{lacks}");
     fs::rename(&data, fresh.dir.path().join("put-back")).unwrap();
     done(&fresh, &["restore", &backup]);
     let process = Process::start(&fresh.config, &fresh.reach).await;

@@ -15,9 +15,15 @@ use attorn_tests::server::Fresh;
 /// What a command that fails says in its last lines.
 #[track_caller]
 fn fails(command: &mut Command) -> String {
+    fails_with(1, command)
+}
+
+/// The same, with this code.
+#[track_caller]
+fn fails_with(code: i32, command: &mut Command) -> String {
     let output = command.output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(output.status.code(), Some(code), "{said}");
     said[said.find("error: ").unwrap_or_else(|| unreachable!("it gives no error: {said}"))..].to_owned()
 }
 
@@ -124,11 +130,11 @@ async fn what_is_no_regular_file_is_named_and_neither_waited_for_nor_followed() 
     let (data, high_water) = (fresh.data_dir(), fresh.config.with_file_name("high-water"));
     Process::start(&fresh.config, &fresh.reach).await.stop().await;
     let seen = fs::read_to_string(&high_water).unwrap();
-    let command = |arguments: &[&str]| {
+    let command = |code: i32, arguments: &[&str]| {
         // That it hangs fails the test, with a code of its own.
         let mut command = Command::new("timeout");
         command.arg("60").arg(binary()).args(arguments).arg("--config").arg(&fresh.config);
-        fails(&mut command)
+        fails_with(code, &mut command)
     };
     let pipe = |path: &Path| {
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
@@ -140,16 +146,20 @@ async fn what_is_no_regular_file_is_named_and_neither_waited_for_nor_followed() 
     let puts: [&dyn Fn(&Path); 3] = [&pipe, &away, &endless];
 
     for put in puts {
-        let lock = data.join("store.lock");
-        fs::remove_file(&lock).ok();
-        put(&lock);
-        for arguments in [&["serve"][..], &["repair"], &["audit", "verify"]] {
-            let said = command(arguments);
-            let due = format!("`{}` could not be used: it is no regular file: move it away", lock.display());
-            assert!(said.contains(&due), "{said}");
+        for name in ["store.lock", "store.format", "store.boot"] {
+            let (path, aside) = (data.join(name), fresh.dir.path().join("aside"));
+            fs::rename(&path, &aside).unwrap();
+            put(&path);
+            // Whether it is damage that somebody has to look at, the code says.
+            for (code, arguments) in [(1, &["serve"][..]), (5, &["repair"]), (5, &["audit", "verify"])] {
+                let said = command(code, arguments);
+                let due = format!("`{}` could not be used: it is no regular file: move it away, and ", path.display());
+                assert!(said.contains(&due), "{name}: {said}");
+                assert!(!said.contains("who may use it"), "{name}: {said}");
+            }
+            fs::rename(&aside, &path).unwrap();
+            assert!(!other.exists(), "nothing was made through the link");
         }
-        fs::remove_file(&lock).unwrap();
-        assert!(!other.exists(), "nothing was made through the link");
 
         let backup = fresh.dir.path().join("backup");
         let target = fresh.dir.path().join("target").display().to_string();
@@ -158,14 +168,14 @@ async fn what_is_no_regular_file_is_named_and_neither_waited_for_nor_followed() 
         assert!(made.status.success());
         fs::remove_file(backup.join("backup.format")).unwrap();
         put(&backup.join("backup.format"));
-        let said = command(&["restore", backup.to_str().unwrap(), "--data-dir", &target]);
+        let said = command(1, &["restore", backup.to_str().unwrap(), "--data-dir", &target]);
         assert!(said.contains("is no backup, or was never finished"), "{said}");
         fs::remove_dir_all(backup).unwrap();
     }
     for put in [&pipe as &dyn Fn(&Path), &endless] {
         fs::remove_file(&high_water).unwrap();
         put(&high_water);
-        let said = command(&["serve"]);
+        let said = command(1, &["serve"]);
         let due = format!("`{}` cannot be read: it is no regular file\nhelp: ", high_water.display());
         assert!(said.contains(&due), "{said}");
     }

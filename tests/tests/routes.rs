@@ -648,8 +648,16 @@ async fn the_bootstrap_token_makes_one_admin_and_dies() {
     };
     register("first", json!(["registrar"])).await.refused(422, "invalid_field");
     register("first", json!([])).await.refused(422, "invalid_field");
-    fresh.reach.send(Call::get("/v1/operators").bearer(&fresh.bootstrap_token)).await.refused(401, "unauthenticated");
+    let with_it = |call: Call| fresh.reach.send(call.bearer(&fresh.bootstrap_token));
+    // Who is there is seen with it; all else is for those whom it makes.
+    with_it(Call::get("/v1/operators")).await.expect(200);
+    for path in ["/v1/agents", "/v1/audit/entries", "/v1/freeze"] {
+        let problem = with_it(Call::get(path)).await.refused(401, "unauthenticated");
+        assert!(problem.detail.starts_with("the bootstrap token lists operators"), "{path}: {problem:?}");
+        assert!(problem.help.is_some_and(|help| help.contains("operator renew NAME")), "{path}");
+    }
     register("first", json!(["admin"])).await.expect(201);
     register("second", json!(["admin"])).await.refused(401, "unauthenticated");
+    with_it(Call::get("/v1/operators")).await.refused(401, "unauthenticated");
     serving.abort();
 }

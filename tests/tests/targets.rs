@@ -10,7 +10,7 @@ use attorn_api::targets::{Target, TargetCheck, TargetFault, TargetList, TargetRo
 use attorn_tests::process::binary;
 use attorn_tests::replays::replays_identically;
 use attorn_tests::world::{ask, ask_with};
-use attorn_tests::{World, components};
+use attorn_tests::{Metrics, World, components};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -24,7 +24,7 @@ const WORDS: &str = "the words of the database";
 fn target(id: &str, resource_type: &str, port: u16) -> Value {
     json!({ "id": id, "resource_types": [resource_type], "password": PASSWORD, "postgresql": {
         "host": "127.0.0.1", "port": port, "database": "shop", "admin": "attorn",
-        "rules": [{ "action": "faq.read", "resource": "article/*", "roles": ["reader", "O'Brien\""] }],
+        "rules": [{ "action": "faq.read", "resource": format!("{resource_type}/*"), "roles": ["reader", "O'Brien\""] }],
         "connections_max": 1, "leases_max": 1, "leases_per_agent_max": 1, "lease_ms_max": 60_000 } })
 }
 
@@ -120,6 +120,88 @@ async fn registrations_that_cannot_be_are_refused() {
     registrar.post("/v1/targets", &target("other", "article", 1)).await.refused(409, "target_type_taken");
 }
 
+/// What would never count, or never be reached, is refused at once, and whoever is refused reads what to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_never_come_to_anything_is_refused_when_it_is_registered() {
+    let world = World::without_policy().await;
+    let registrar = &world.staff.registrar;
+    let said = async |spoil: &dyn Fn(&mut Value)| {
+        let mut body = target("shop", "article", 1);
+        spoil(&mut body["postgresql"]);
+        registrar.post("/v1/targets", &body).await.refused(422, "invalid_field").detail
+    };
+    let rule = |action: &str, resource: &str| json!({ "action": action, "resource": resource, "roles": ["reader"] });
+    for (rules, why) in [
+        (json!([rule("faq.read", "invoice/*")]), "`invoice` is no resource type of the target's"),
+        (json!([rule("faq.read", "invoice/7")]), "`invoice` is no resource type of the target's"),
+        (
+            json!([rule("faq.*", "article/*"), rule("faq.read", "article/7")]),
+            "the one for `faq.* article/*` stands before it",
+        ),
+        (json!([rule("*", "*"), rule("faq.read", "*")]), "stands before it"),
+    ] {
+        let detail = said(&|body| body["rules"] = rules.clone()).await;
+        assert!(detail.contains("never counts") && detail.contains(why), "{rules}: {detail}");
+    }
+    let own: u16 = world.reach.url.rsplit(':').next().unwrap().parse().unwrap();
+    for (host, port, why) in [
+        ("169.254.169.254", 80, "metadata"),
+        ("fd00:ec2::254", 80, "metadata"),
+        ("127.0.0.1", own, "this server itself"),
+        ("::1", own, "this server itself"),
+        ("192.0.2.1", 5_432, "only a loopback address"),
+    ] {
+        let detail = said(&|body| (body["host"], body["port"]) = (host.into(), port.into())).await;
+        assert!(detail.contains(why) && detail.contains("`host`"), "{host}: {detail}");
+    }
+    // A narrower rule before a wider one counts, and what a name leads to is looked at when it is used.
+    let mut body = target("shop", "article", 1);
+    body["postgresql"]["rules"] = json!([rule("faq.read", "article/7"), rule("faq.*", "article/*"), rule("*", "*")]);
+    (body["postgresql"]["host"], body["postgresql"]["port"]) = ("localhost".into(), own.into());
+    registrar.post("/v1/targets", &body).await.expect(201);
+    let taken = registrar.post("/v1/targets", &target("other", "article", 1)).await.refused(409, "target_type_taken");
+    assert!(taken.detail.contains("tied to the target `shop`"), "{taken}");
+    assert!(taken.help.unwrap().contains("`attorn target retire shop`"));
+}
+
+/// One password, told to one target: another with the same administrator would not be let in any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_password_of_two_targets_is_not_changed_for_one() {
+    let world = World::without_policy().await;
+    let registrar = &world.staff.registrar;
+    assert!(register(&world, &target("shop", "article", 1)).await.same_administrator.is_empty());
+    let mut second = target("archive", "note", 1);
+    second["postgresql"]["database"] = "archive".into();
+    assert_eq!(register(&world, &second).await.same_administrator, ["shop"]);
+    let mut other = target("other", "file", 1);
+    other["postgresql"]["admin"] = "another".into();
+    assert!(register(&world, &other).await.same_administrator.is_empty());
+    let said = command(&world, "target show shop").await;
+    assert!(said.starts_with("0\n") && said.contains("the same as of archive"), "{said}");
+    for suspended in [false, true] {
+        if suspended {
+            // Its logins are still ended by that administrator.
+            registrar.post("/v1/targets/archive/suspend", &json!({})).await.expect(200);
+        }
+        let problem = registrar.act("/v1/targets/shop/rotate").await.refused(409, "invalid_state");
+        assert!(problem.detail.contains("target `archive` has the administrator of `shop`"), "{problem}");
+        assert!(problem.help.unwrap().contains("rotate-secret"));
+        let shown: Target = registrar.get("/v1/targets/shop").await.expect(200).json();
+        assert_eq!((shown.secret_version, shown.same_administrator.as_slice()), (1, &["archive".to_owned()][..]));
+    }
+    registrar.act("/v1/targets/other/rotate").await.expect(200);
+    registrar.post("/v1/targets/archive/retire", &json!({})).await.expect(200);
+    let rotated: TargetRotated = registrar.act("/v1/targets/shop/rotate").await.expect(200).json();
+    assert!(!rotated.changed && rotated.target.same_administrator.is_empty(), "nobody answers: {rotated:?}");
+    for (state, expect) in [("active", &["other", "shop"][..]), ("suspended", &[]), ("retired", &["archive"])] {
+        let list: TargetList = registrar.get(format!("/v1/targets?state={state}")).await.expect(200).json();
+        assert_eq!(list.targets.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), expect, "{state}");
+        let said = command(&world, &format!("target list --state {state}")).await;
+        assert!(expect.iter().all(|id| said.contains(id)), "{said}");
+    }
+    registrar.get("/v1/targets?state=gone").await.refused(400, "invalid_query");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_target_makes_nothing_and_hurts_nobody() {
     let world = World::new().await;
@@ -193,11 +275,14 @@ async fn what_has_to_be_mended_is_told_apart_from_what_passes() {
         let check = registrar.post(format!("/v1/targets/{id}/check"), &json!({})).await.expect(200);
         let check: TargetCheck = check.json();
         assert_eq!((check.reachable, check.fault), (true, Some(fault)), "{code}: {check:?}");
+        let counted = async || Metrics::of(&world.staff.auditor).await.count("attorn_targets_misconfigured", &[]);
+        assert_eq!(counted().await, Some(usize::from(mended)), "{code}");
         assert!(check.problems[0].contains(WORDS), "{check:?}");
         let said = command(&world, &format!("target check {id}")).await;
         assert!(said.starts_with("1\n") && !said.contains("cannot be reached"), "{said}");
         assert_eq!(said.contains("does not let its administrator in"), fault == TargetFault::SignIn, "{said}");
         registrar.post(format!("/v1/targets/{id}/retire"), &json!({})).await.expect(200);
+        assert_eq!(counted().await, Some(0), "nobody has to mend one that is retired");
     }
     // Nobody is there at all.
     register(&world, &target("shop", "article", 1)).await;

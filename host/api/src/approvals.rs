@@ -32,6 +32,10 @@ pub struct Approval {
     /// The allow that was made of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent_by: Option<String>,
+    /// Other policies are in force than when it was asked, while it was not spent. Where those that apply to it changed,
+    /// a yes comes to nothing: the agent's next try asks for another approval.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub policies_changed: bool,
     /// When it was asked for.
     pub created_at_ms: u64,
     /// From when on it does not count.
@@ -113,6 +117,11 @@ pub struct Asked {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_zero(count: &u32) -> bool {
     *count == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(is: &bool) -> bool {
+    !*is
 }
 
 /// A word with letters of several scripts, or with foreign letters that look like Latin ones.

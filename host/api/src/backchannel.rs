@@ -60,8 +60,12 @@ pub enum ClientAuthenticationMethod {
 pub struct BackchannelCheck {
     /// Which provider.
     pub provider: String,
+    /// Whether it was said here how users are asked. Before that nobody is, whatever the provider can.
+    pub is_set: bool,
     /// Whether nothing is missing.
     pub good: bool,
+    /// The kinds of `sub` that its clients get, as its metadata says: `public`, `pairwise`.
+    pub subject_types: Vec<String>,
     /// What is missing or wrong, in sentences.
     pub problems: Vec<String>,
     /// What its metadata leaves open, and what follows for users, in sentences.

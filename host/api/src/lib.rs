@@ -48,6 +48,9 @@ pub const IDEMPOTENCY_HEADER: &str = "Idempotency-Key";
 /// The header of a request that goes through a proxy which says what it is for: the purpose, and `; delegation=…` and
 /// `; session=…` where they belong. The proof signs it (`attorn_for`).
 pub const FOR_HEADER: &str = "Attorn-For";
+/// The header in which an agent lists the headers that it means to go on to a service, so that it is told of one that would
+/// not: `if-match, accept-language`.
+pub const HEADERS_HEADER: &str = "Attorn-Headers";
 
 /// The header of an answer that came through a proxy which names the recorded decision.
 pub const DECISION_HEADER: &str = "Attorn-Decision";

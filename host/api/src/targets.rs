@@ -177,7 +177,11 @@ pub struct Target {
     pub secret_version: u32,
     /// How many leases have not ended.
     pub open_leases: u64,
-    /// Whether it is asked now; not for a while after it failed again and again.
+    /// Other targets with the same administrator, host and port, apart from those that are retired: the administrator's
+    /// password is not changed while there is one. Not listed where many are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub same_administrator: Vec<String>,
+    /// Whether it would be asked now: not for a while after it failed again and again. It says nothing of whether it answers.
     pub asked: bool,
     /// When it was registered.
     pub created_at_ms: u64,

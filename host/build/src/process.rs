@@ -85,8 +85,7 @@ pub fn interrupt() {
 }
 
 /// Whether somebody did.
-#[must_use]
-pub fn is_interrupted() -> bool {
+fn is_interrupted() -> bool {
     Running::now().interrupted
 }
 

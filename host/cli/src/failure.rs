@@ -142,6 +142,10 @@ impl From<attorn_agent::Error> for Failure {
             attorn_agent::Error::Json { .. } | attorn_agent::Error::Unsendable { .. } => {
                 Self { exit: Exit::Usage, ..Self::of(&error) }
             }
+            // What the connection says of it is nothing but that; why it was cut off, the log has.
+            attorn_agent::Error::CutOff { .. } => Self::new(error.to_string()).with_help(
+                "what came is no whole answer; `attorn audit show` of its decision says why it was cut off, to an auditor",
+            ),
             other => Self::of(&other),
         }
     }

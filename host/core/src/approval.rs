@@ -205,15 +205,16 @@ pub struct ApprovalRequest {
 pub struct Asker {
     /// Who answers for the agents that it comes through: the one that asks, and those that delegated to it.
     pub owners: BTreeSet<Owner>,
-    /// The operator by whose token it is asked, if it is.
-    pub operator: Option<OperatorId>,
+    /// The operators who registered those agents, or the key or identity by which it is asked: whoever did can ask as
+    /// them, whatever owner they wrote there.
+    pub registrars: BTreeSet<OperatorId>,
 }
 
 impl Asker {
-    /// Whether this operator asks, or owns what does.
+    /// Whether this operator owns what asks, or registered it.
     #[must_use]
     pub fn is(&self, operator: &OperatorId) -> bool {
-        self.operator.as_ref() == Some(operator) || self.is_owner(operator.as_str())
+        self.registrars.contains(operator) || self.is_owner(operator.as_str())
     }
 
     /// Whether whoever goes by this name owns what asks. Names that differ in case alone may be one person's.

@@ -66,7 +66,8 @@ fn counted(request: &ApprovalRequest, bound_to: Digest, now: TimeMs) -> Vec<Stri
         (id("zoe"), approver),
         (id("rex"), BTreeSet::from([Duty::Admin, Duty::Registrar])),
     ]);
-    let asker = Asker { owners: BTreeSet::from([id("team@example.org"), id("Eve")]), operator: Some(id("zoe")) };
+    let asker =
+        Asker { owners: BTreeSet::from([id("team@example.org"), id("Eve")]), registrars: BTreeSet::from([id("zoe")]) };
     let (user, issuer, members) = (id("usr_1"), id(ISSUER), BTreeMap::new());
     let user = Some((&user, &issuer));
     let count = Count { bound_to, asker: &asker, user, operators: &operators, members: &members, now };
@@ -169,7 +170,7 @@ fn called(name: &str) -> Member {
 fn of_groups(on_behalf: bool, votes: &[&str], members: &BTreeMap<UserId, Member>) -> Vec<String> {
     let requirements = vec![needs("finance", 2), needs("<b>\"Risk\"", 1)];
     let votes = votes.iter().map(|name| yes(user(name))).collect();
-    let asker = Asker { owners: BTreeSet::from([id("team@example.org"), id("Eve")]), operator: None };
+    let asker = Asker { owners: BTreeSet::from([id("team@example.org"), id("Eve")]), registrars: BTreeSet::new() };
     let (user, issuer) = (id("usr_1"), id(ISSUER));
     let user = on_behalf.then_some((&user, &issuer));
     let count = Count { bound_to: BOUND_TO, asker: &asker, user, operators: &BTreeMap::new(), members, now: NOW };

@@ -41,7 +41,7 @@ pub use tiles::{Tile, TileKind};
 pub use tree::{Hash, NodeId, TreeBuilder, TreeError};
 pub use verify::{
     Checks, Progress, PublishedFiles, Trust, Verified, Verifier, VerifyError, verify_bundle, verify_export,
-    verify_export_with, verify_published,
+    verify_export_and_show, verify_export_with, verify_published,
 };
 pub use witness::{Cosignature, CosignatureError, WitnessKey};
 

@@ -298,10 +298,38 @@ pub fn verify_export(reader: impl BufRead, trusted: Option<&CheckpointVerifier>)
 
 /// As [`verify_export`], with more to compare it with, and tell `progress` after every so many entries.
 pub fn verify_export_with(
-    mut reader: impl BufRead,
+    reader: impl BufRead,
     checks: &Checks<'_>,
     every: NonZeroU64,
     mut progress: impl FnMut(Progress),
+) -> Result<Verified, VerifyError> {
+    verify_entries(reader, checks, |Place { index, size }, _| {
+        if index > 0 && index.is_multiple_of(every.get()) {
+            progress(Progress { entries: index, of: size });
+        }
+    })
+}
+
+/// As [`verify_export`], with more to compare it with, and show each entry that is read, with its index. What was shown is
+/// as it was signed only if all of the export is.
+pub fn verify_export_and_show(
+    reader: impl BufRead,
+    checks: &Checks<'_>,
+    mut show: impl FnMut(u64, &[u8]),
+) -> Result<Verified, VerifyError> {
+    verify_entries(reader, checks, |Place { index, .. }, bytes| show(index, bytes))
+}
+
+/// Where an entry stands.
+struct Place {
+    index: u64,
+    size: u64,
+}
+
+fn verify_entries(
+    mut reader: impl BufRead,
+    checks: &Checks<'_>,
+    mut each: impl FnMut(Place, &[u8]),
 ) -> Result<Verified, VerifyError> {
     let header = Header::read(&mut reader)?;
     let begun = checks.begin(&header.key, header.note.as_bytes())?;
@@ -315,13 +343,13 @@ pub fn verify_export_with(
         }
         let index = verifier.index();
         match read_entry(&mut reader, &mut bytes).map_err(VerifyError::Read)? {
-            Read::Whole => verifier = verifier.push(&bytes)?,
+            Read::Whole => {
+                each(Place { index, size }, &bytes);
+                verifier = verifier.push(&bytes)?;
+            }
             Read::End => break,
             Read::Cut => return Err(verifier.cut(VerifyError::Truncated { index, size })),
             Read::TooLong => return Err(verifier.cut(VerifyError::TooLong { index })),
-        }
-        if verifier.index() > index && verifier.index().is_multiple_of(every.get()) {
-            progress(Progress { entries: verifier.index(), of: size });
         }
     }
     let head = verifier.finish()?;

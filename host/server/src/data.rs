@@ -1,17 +1,18 @@
 //! What is done with a data directory without a server: `attorn backup` and `attorn repair`.
 
-use std::io::ErrorKind;
+mod backup;
+mod help;
+
 use std::path::{Path, PathBuf};
 
 use attorn_api::audit::EntryType;
 use attorn_core::TimeMs;
-use attorn_log::{EntryBody, Origin};
-use attorn_store::{
-    BackedUp, Integrity, IntegrityError, OpenError, Ours, Part, Remade, RepairError, Repaired, SaidBy, Store, Walked,
-    Whose,
-};
+use attorn_log::EntryBody;
+use attorn_store::{Integrity, Ours, Part, Remade, RepairError, Repaired, SaidBy, Store, Walked};
 use serde_json::json;
 
+pub use self::backup::{NoBackup, back_up};
+pub use self::help::{backup_help, repair_help};
 pub use attorn_store::{
     BackupError, BadBlob, BadExport, BadNamed, FilesOf, ForeignState, ImprintError, NeededBy, PartsError, PolicyPart,
     is_within,
@@ -20,14 +21,14 @@ pub use attorn_store::{
 use crate::config::Config;
 use crate::http::failure::{Failure, causes};
 pub use crate::lost_records::LostRecords;
-use crate::published::gone::{self, says_started};
+use crate::published::earlier;
+use crate::published::gone;
 pub use crate::published::mend::Refused;
 use crate::published::mend::{Mended, mend};
-use crate::published::{damage, published_in};
 use crate::queries::compare::{self, Lacking, State};
 use crate::run::{ServeError, root_key};
 use crate::users::key_files::{CopiedKeys, copy_user_keys};
-use crate::{entry, keys, lost_records};
+use crate::{entry, high_water, keys, lost_records};
 
 /// What a repair found and did.
 #[derive(Debug)]
@@ -44,10 +45,12 @@ pub struct Repair {
     pub bases_aside: Option<PathBuf>,
     /// Which files with entries of the log are not what its tree says, and why; and that what was published is gone.
     pub bad_files: Vec<String>,
-    /// Which files with checkpoints were made anew, and what was wrong with them.
+    /// Which files with checkpoints, and of earlier epochs with entries, were made anew, and what was wrong with them.
     pub checkpoints: Vec<String>,
     /// Why the server would not start with a log that fits together: it is shorter than it was, or another.
     pub refused: Option<Refused>,
+    /// What was wrong with the file that says what was made anew, and where it is now, if it was moved aside.
+    pub remade: Option<(String, PathBuf)>,
     /// How many decision records are lost.
     pub lost_records: LostCount,
     /// What was wrong with the query index, if it was; it is removed then.
@@ -72,17 +75,6 @@ pub struct LostCount {
     pub in_all: u64,
 }
 
-/// Why there is no backup.
-#[derive(Debug, thiserror::Error)]
-pub enum NoBackup {
-    /// The root key is another one than that of the store.
-    #[error(transparent)]
-    RootKey(ServeError),
-    /// Something could not be copied.
-    #[error(transparent)]
-    Copy(#[from] BackupError),
-}
-
 /// Why nothing was repaired.
 #[derive(Debug, thiserror::Error)]
 pub enum NoRepair {
@@ -92,6 +84,14 @@ pub enum NoRepair {
     /// The store was not.
     #[error(transparent)]
     Store(#[from] RepairError),
+}
+
+impl NoRepair {
+    /// Whether something on disk is not what was written, and could not be mended.
+    #[must_use]
+    pub fn is_altered(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_altered())
+    }
 }
 
 /// What makes the store of a configuration ours.
@@ -112,49 +112,6 @@ pub enum Rebuilt {
     Journal,
     /// Files beside the store.
     Files(FilesOf),
-}
-
-/// Copy what is needed to make the data directory anew. Why the checkpoints in it could not be looked at comes beside.
-///
-/// # Errors
-///
-/// When the root key is another one, there is no store, something is in the way, or something cannot be read or written.
-/// Nothing is left of a copy then.
-pub fn back_up(config: &Config, to: &Path) -> Result<(BackedUp, Option<String>), NoBackup> {
-    check_root_key(config)?;
-    // Without the root key nobody can tell whether the state is ours; that it cannot be read is told below.
-    let ours = ours(config).ok();
-    let key = ours.as_ref().map(|ours| &ours.key);
-    let mut made = Store::back_up_served(&config.data_dir, to, Whose { key, says_served: says_started })?;
-    let unseen = match bad_checkpoints(config, to, &made) {
-        Ok(bad) => {
-            made.bad_files.extend(bad);
-            None
-        }
-        Err(why) => Some(why),
-    };
-    Ok((made, unseen))
-}
-
-/// See whether the root key is that of the store, before all of it is copied in vain. Where it cannot be read, or the store
-/// has nothing that tells, the copy is made all the same.
-fn check_root_key(config: &Config) -> Result<(), NoBackup> {
-    let (Ok(root), Some(record)) = (root_key(config), Store::log_key_of(&config.data_dir)) else { return Ok(()) };
-    if keys::opens(&root, &record) {
-        return Ok(());
-    }
-    let (path, dir) = (config.root_key.clone(), config.data_dir.clone());
-    Err(NoBackup::RootKey(ServeError::WrongRootKey { path, dir }))
-}
-
-/// What is wrong with the checkpoints in a backup. The key that signed them is wrapped with the root key.
-fn bad_checkpoints(config: &Config, to: &Path, made: &BackedUp) -> Result<Vec<String>, String> {
-    let Some(record) = &made.log_key else { return Err("there is no key of the log in it".to_owned()) };
-    let root = root_key(config).map_err(|error| causes(&error))?;
-    let verifier = keys::log_verifier(&root, record, Origin::of(&config.log_id, made.epoch));
-    let verifier = verifier.map_err(|failure| failure.internal.unwrap_or(failure.problem.detail))?;
-    let found = damage::look(&published_in(to, made.epoch), &verifier, None);
-    Ok(found.bad.iter().map(ToString::to_string).collect())
 }
 
 /// Copy the keys of users into a directory that is not there yet, and open each copy with the root key. If that cannot
@@ -178,7 +135,10 @@ pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecords) -
     let root = root_key(config)?;
     let ours = keys::ours(&root, config);
     let (mut aside, mut bases_aside, mut foreign_state) = (None, None, ForeignState::Refused);
-    let repaired = Store::repair_with(&config.data_dir, &ours, (foreign, &|key| keys::opens(&root, key)))?;
+    // Whatever is made anew is noted in that file.
+    let remade = Store::set_remade_aside(&config.data_dir).map_err(RepairError::from)?;
+    let (seen, opens) = (high_water::seen(&config.high_water), |key: &_| keys::opens(&root, key));
+    let repaired = Store::repair_with(&config.data_dir, &ours, seen, (foreign, &opens))?;
     let (mut integrity, rebuilt, problem, mut bad_files) = match repaired {
         Repaired::Whole(integrity) => (integrity, None, None, Vec::new()),
         Repaired::BadFiles { integrity, bad_files } => (integrity, None, None, bad_files),
@@ -208,7 +168,7 @@ pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecords) -
             }
         }
     }
-    match beside(config, (&ours, &integrity)).await {
+    match beside(config, (&ours, &integrity), remade.as_ref()).await {
         Ok(found) => {
             bad_files.extend(found.bad);
             (index, checkpoints, refused) = (found.index, found.checkpoints, found.refused);
@@ -226,6 +186,7 @@ pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecords) -
         bad_files,
         checkpoints,
         refused,
+        remade,
         lost_records,
         index,
         bad_named,
@@ -246,8 +207,16 @@ struct Beside {
 }
 
 /// See whether what was published is gone or damaged, and whether the query index hides something: then it is removed.
-async fn beside(config: &Config, (ours, integrity): (&Ours, &Integrity)) -> Result<Beside, String> {
+async fn beside(
+    config: &Config,
+    (ours, integrity): (&Ours, &Integrity),
+    remade: Option<&(String, PathBuf)>,
+) -> Result<Beside, String> {
     let store = Store::open(&config.data_dir, ours).map_err(|error| causes(&error))?;
+    if let Some((problem, aside)) = remade {
+        let problem = format!("{problem}; it was moved to `{}`", aside.display());
+        store.note_unknown(&problem, integrity).map_err(|error| causes(&error))?;
+    }
     let why = |failure: Failure| failure.internal.unwrap_or(failure.problem.detail);
     let unpublished = gone::unpublished(config, &store).map_err(|error| causes(&error))?;
     let mut bad: Vec<String> = unpublished.into_iter().collect();
@@ -258,6 +227,15 @@ async fn beside(config: &Config, (ours, integrity): (&Ours, &Integrity)) -> Resu
             (checkpoints, refused) = (mended.anew, mended.refused);
         }
         Err(why) => bad.push(format!("whether the files with checkpoints are whole could not be seen: {why}")),
+    }
+    match earlier::mend(&config.data_dir, (&store, integrity)).await {
+        Ok(mended) => {
+            checkpoints.extend(mended.anew);
+            bad.extend(mended.still_bad);
+        }
+        Err(why) => {
+            bad.push(format!("what was published of earlier epochs could not all be looked at or made anew: {why}"));
+        }
     }
     let index = match compare::lacking(&config.data_dir, &store).map_err(why)? {
         None => None,
@@ -293,86 +271,6 @@ async fn mend_published(config: &Config, store: &Store, integrity: &Integrity) -
     mend(config, (store, integrity), &signer).await
 }
 
-/// What to do when there is no backup.
-#[must_use]
-pub fn backup_help(error: &NoBackup) -> Option<&'static str> {
-    let error = match error {
-        NoBackup::RootKey(error) => return error.help(),
-        NoBackup::Copy(error) => error,
-    };
-    let of_io = |error: &std::io::Error| match error.kind() {
-        ErrorKind::NotFound => {
-            Some("the directory that the backup goes into has to be there; the backup's own is made")
-        }
-        ErrorKind::NotADirectory => Some("name a directory that is not there yet, or that is empty"),
-        ErrorKind::PermissionDenied => Some(
-            "run it as somebody who may read the data directory and write the backup: the user whom the server runs \
-             as, or root",
-        ),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            Some("what was written is removed again: make room, and try again")
-        }
-        _ => None,
-    };
-    match error {
-        BackupError::NotEmpty { .. } => Some("what is there is never overwritten: name another directory"),
-        BackupError::Within { .. } => Some("name a directory elsewhere, best on another disk"),
-        BackupError::Open(OpenError::NotThere { .. }) => {
-            Some("`data_dir` in attorn.toml names it; `attorn init` makes one, and `attorn restore` out of a backup")
-        }
-        BackupError::Io { source, .. } | BackupError::Open(OpenError::Io { source, .. }) => of_io(source),
-        BackupError::Parts(PartsError::Imprint(ImprintError::OtherKey)) => Some(crate::run::error::ROOT_KEY_HELP),
-        BackupError::Parts(PartsError::Imprint(ImprintError::Missing)) => Some(
-            "nothing is left of the copy. `attorn repair` begins base copy and journal anew, while no server runs; of a store that an earlier version made with `--with-foreign-state`, by whoever has looked at it and answers \
-             for it. Then make the backup again",
-        ),
-        BackupError::Parts(PartsError::Imprint(_)) => Some(
-            "nothing is left of the copy. Find out who could write to the data directory. `attorn repair` begins base copy and journal anew, while no server runs, if the database itself is what the server wrote; else \
-             `attorn restore` an earlier backup",
-        ),
-        BackupError::Parts(_) => Some(
-            "with a new base copy that file is needed no more: a server makes one when it starts, and `attorn repair` does, \
-             while no server runs. Then make the backup again",
-        ),
-        _ => None,
-    }
-}
-
-/// What to do when there is no repair.
-#[must_use]
-pub fn repair_help(error: &NoRepair) -> Option<&'static str> {
-    let error = match error {
-        NoRepair::RootKey(error) => return error.help(),
-        NoRepair::Store(error) => error,
-    };
-    match error {
-        RepairError::Integrity(IntegrityError::Imprint(ImprintError::OtherKey)) => {
-            Some(crate::run::error::ROOT_KEY_HELP)
-        }
-        RepairError::Integrity(IntegrityError::Imprint(_)) => Some(
-            "nothing was changed; base copy and journal say the same: copy the data directory, find out who could write \
-             there, and `attorn restore` a backup. Who has looked at the state and answers for it keeps it by \
-             `--with-foreign-state`, which the audit log says",
-        ),
-        RepairError::Open(OpenError::InUse { .. }) => Some("end the server that uses it first"),
-        RepairError::Open(OpenError::NotThere { .. }) => {
-            Some("`data_dir` in attorn.toml names it; where it was lost, `attorn restore` makes one out of a backup")
-        }
-        RepairError::Open(OpenError::Io { .. }) => {
-            Some("see who may use it (the user whom the server runs as, or root), and that its disk has room")
-        }
-        RepairError::Open(OpenError::NotRemade { .. }) => Some(
-            "nothing was changed. What the database lost when the machine stopped, a revocation say, shows nowhere, so it \
-             is not used: copy this directory, move it away, and `attorn restore` a backup",
-        ),
-        RepairError::Parts(_) | RepairError::OtherStore => Some(
-            "nothing was changed, and there is nothing here to make it anew from: `attorn restore` takes a backup; copy \
-             this directory first, it may hold more than the backup",
-        ),
-        _ => None,
-    }
-}
-
 /// The entry that says what was made anew.
 pub(crate) fn remade(store: &Store, now: TimeMs, remade: &Remade) -> Result<EntryBody, Failure> {
     let Remade { part, by_hand, problem, version, entries, digest, said_by } = remade;
@@ -380,6 +278,7 @@ pub(crate) fn remade(store: &Store, now: TimeMs, remade: &Remade) -> Result<Entr
         Part::Store => "store",
         Part::Journal => "journal",
         Part::Published => "published",
+        Part::Unknown => "unknown",
     };
     // Nothing vouches for the file that says so, and whoever reads this has to know it.
     let said_by = match said_by {

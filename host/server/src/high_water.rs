@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use attorn_log::{Checkpoint, CheckpointSigner, CheckpointVerifier, Epoch, Origin, SignedCheckpoint};
 use attorn_store::records::EpochEnd;
-use attorn_store::{Seen, Store, create_beside};
+use attorn_store::{FIRST_EPOCH, Seen, Store, create_beside};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::epochs;
 use crate::http::failure::Failure;
 use crate::private_file;
+use crate::published::gone;
 use crate::run::ServeError;
 
 /// What comes of a later epoch of which a backup knows nothing.
@@ -102,7 +103,11 @@ impl HighWaterError {
 /// See whether the store's log is at least where the file says that it was. No file says nothing.
 pub(crate) async fn check(path: &Path, store: &Store, signer: &CheckpointSigner) -> Result<(), ServeError> {
     let Some(note) = read(path)? else {
-        tracing::warn!(path = %path.display(), "there is no high-water file: an older data directory would not be seen");
+        // Before the first start there can be none.
+        let is_first = store.log_head().map_err(Failure::from)?.epoch == FIRST_EPOCH;
+        if !is_first || gone::has_served(store).map_err(Failure::from)? {
+            tracing::warn!(path = %path.display(), "there is no high-water file: an older data directory would not be seen");
+        }
         return Ok(());
     };
     let unverified = |why: &dyn fmt::Display| HighWaterError::Unverified { path: path.into(), why: why.to_string() };

@@ -289,6 +289,7 @@ fn approval(id: u8, bound_to: u8, expires_at: TimeMs) -> ApprovalRecord {
         asked_of: Digest::from_bytes([9; 32]),
         agent: "bot".parse().unwrap(),
         owners: Vec::new(),
+        registrars: Vec::new(),
         delegation: None,
         code: "BCDF-GHJK".into(),
         decision: attorn_core::DecisionId::from_random([1; 16]),

@@ -24,7 +24,9 @@ use attorn_api::audit::EntryType;
 use attorn_identity::{OperatorToken, RootKey};
 use attorn_log::{Checkpoint, CheckpointVerifier, Epoch, Origin};
 use attorn_store::records::{ClockMarkRecord, EpochEnd, FreezeRecord};
-use attorn_store::{BackupError, BadNamed, Batch, ImprintError, Key, OpenError, Require, Store, is_within};
+use attorn_store::{
+    BackupError, BadNamed, Batch, ImprintError, IntegrityError, Key, OpenError, Require, Store, is_within,
+};
 use serde_json::json;
 
 use crate::config::Config;
@@ -124,7 +126,7 @@ pub async fn restore(
     let work = beside(target, ".restoring");
     free(target, &work)?;
     apart(target, backup)?;
-    let bad_named = Store::check_backup(backup).map_err(|error| EpochError::Backup(causes(&error)))?;
+    let bad_named = Store::check_backup(backup).map_err(|error| unusable(&error, causes(&error)))?;
     let needed: Vec<_> = bad_named.blobs.iter().filter(|bad| bad.is_needed()).cloned().collect();
     if bad_blobs == BadBlobs::Refused && !needed.is_empty() {
         return Err(EpochError::BadBlobs(needed));
@@ -147,13 +149,16 @@ async fn restore_beside(
     let (io, target) = (EpochError::io, &config.data_dir);
     let was = work.join("was");
     // What is unpacked is gone when somebody reads of it.
-    let bad = |why: String| EpochError::Backup(named(&why, &was, backup));
+    let bad = |why: String| EpochError::BadBackup(named(&why, &was, backup));
     let old = Store::unpack(backup, &was, &keys::ours(root, config)).map_err(|error| match error {
         BackupError::Open(OpenError::Imprint(ImprintError::OtherKey)) => wrong_root_key(config, backup),
         BackupError::Open(OpenError::Imprint(error)) => EpochError::ForeignState(error),
+        error => unusable(&error, named(&causes(&error), &was, backup)),
+    })?;
+    let walked = old.walk().await.map_err(|error| match error {
+        IntegrityError::Imprint(error) => EpochError::ForeignState(error),
         error => bad(causes(&error)),
     })?;
-    let walked = old.walk().await.map_err(|error| bad(causes(&error)))?;
     if !keys::opened_by(root, &old).await? {
         return Err(wrong_root_key(config, backup));
     }
@@ -169,7 +174,9 @@ async fn restore_beside(
     let ended = if seen.is_later_than(&earlier) { ended.give_up_key() } else { ended };
     let lost = lost(&seen, &earlier, published::size_of_epoch(&was, &key));
     let origin = Origin::of(&earlier.origin.log_id, next_epoch(earlier.origin.epoch, &seen)?);
-    let new = old.begin_epoch(work, origin.epoch).map_err(|error| bad(causes(&error)))?;
+    // That it could not be written is no fault of the backup.
+    let new = old.begin_epoch(work, origin.epoch);
+    let new = new.map_err(|error| EpochError::Backup(named(&causes(&error), &was, backup)))?;
     drop(old);
     move_plain(&was, work)?;
     let next = NextKey::generate(origin.clone())?;
@@ -204,6 +211,10 @@ async fn restore_beside(
         bootstrap_token,
         origin,
     })
+}
+
+fn unusable(error: &BackupError, why: String) -> EpochError {
+    if error.is_altered() { EpochError::BadBackup(why) } else { EpochError::Backup(why) }
 }
 
 fn wrong_root_key(config: &Config, backup: &Path) -> EpochError {

@@ -11,45 +11,39 @@
 //! Whoever may read the directory may make a backup: it needs no server, and no say of one. What may be removed
 //! meanwhile is held by a lock on `store.keep`. Keys of users and the root key are not in the directory, and so in
 //! no backup. The copy is read from end to end before it is called one, and each file of entries is
-//! compared with the root that base copy or journal have over it ([`crate::held`]), each decision record in a file with
-//! its digest in the base copy, as each component, settings and export of an earlier epoch is with the record that names
-//! it ([`crate::named`]). One that is not right keeps nothing else out of the backup: it is copied as it is, and named.
+//! compared with the root that base copy or journal have over it ([`crate::held`]), each decision record with the entry
+//! that names it, of whichever epoch ([`crate::named_records`]), and each component, settings and export of an earlier epoch
+//! with the record that names it ([`crate::named`]). One that is not right keeps nothing else out of the backup: it is copied as it is, and named.
 //! What is no regular file is named, too, and neither followed nor waited for.
-// Long because: what a backup has, in the order in which it is written and looked through.
 
-use std::collections::BTreeMap;
+mod copied;
+mod looked;
+
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
+use std::ops::ControlFlow;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use attorn_log::Epoch;
 
+use self::copied::{Copied, PLAIN, bytes_below, copy_journal, make_dir, name};
+use self::looked::{Looked, newest_readable};
 use crate::base::{self, Base, BaseError};
 use crate::bundled::Bundled;
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError};
-use crate::far;
-use crate::filed::{RECORDS, RecordFiles, RecordWalk, is_of_records};
-use crate::files::{TEMPORARY, is_within, open_lock, open_regular, read_regular_text, sync_dir};
-use crate::frame::StoreId;
-use crate::held::Held;
-use crate::held_records::HeldRecords;
+use crate::files::{is_within, open_lock, read_regular_text, sync_dir};
 use crate::imprint::ImprintKey;
-use crate::journal::{self, End, JournalError};
-use crate::named::{BLOBS, BadNamed, EPOCHS, Named, open_blob, unreadable};
+use crate::journal::{self, JournalError};
+use crate::named::{BadNamed, Named};
 use crate::parts;
 use crate::places::Places;
 use crate::records::{KeyMaterialRecord, RecordError};
-use crate::redo::{Redo, Write};
+use crate::redo::Redo;
 
 const MARKER: &str = "backup.format";
 const MARKER_TEXT: &str = "attorn-backup 1\n";
-/// Plain files beside the engine, by directory: what is too large to be a value, the logs of earlier epochs, the
-/// checkpoints that were published, and decision records. Copied after the journal: whatever it names is there.
-const PLAIN: [&str; 4] = [BLOBS, EPOCHS, "log", RECORDS];
-/// After how many bytes of a file it is said how far a copy is.
-const COPIED_AT_ONCE: u64 = 8 << 20;
 
 /// What a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +56,8 @@ pub struct BackedUp {
     pub files: u64,
     /// How many bytes.
     pub bytes: u64,
+    /// How many entries its log has.
+    pub entries: u64,
     /// Which files with entries of the log cannot be read or are not what its tree says, and why.
     pub bad_files: Vec<String>,
     /// Which components, settings and exports of earlier epochs are not what records say, or not there.
@@ -138,23 +134,6 @@ impl From<BaseError> for BackupError {
     }
 }
 
-impl BackupError {
-    /// Whether something that should be copied is damaged or missing; else it could not be read or written now.
-    #[must_use]
-    pub fn is_damage(&self) -> bool {
-        match self {
-            Self::Io { .. }
-            | Self::Parts(PartsError::Journal(JournalError::Io { .. }) | PartsError::Base(BaseError::Io { .. }))
-            | Self::Within { .. }
-            | Self::NotEmpty { .. } => false,
-            Self::Parts(_) | Self::Record(_) | Self::NotABackup { .. } => true,
-            Self::Open(error) => {
-                error.is_damage() || matches!(error, OpenError::HalfMade { .. } | OpenError::NoFormat { .. })
-            }
-        }
-    }
-}
-
 fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
     let path = path.to_owned();
     |source| BackupError::Io { path, source }
@@ -192,49 +171,34 @@ impl Store {
 
     /// Copy it into an empty directory.
     fn copy_served((dir, places): (&Path, &Places), to: &Path, whose: Whose<'_>) -> Result<BackedUp, BackupError> {
-        let Whose { key, says_served } = whose;
         let target = Places::of(to);
+        // Where the journal is gone, no base copy helps.
+        journal::segments(&places.journal)?;
         let (base, epoch, store) = newest_readable(&places.base)?;
         let plain: u64 = PLAIN.iter().map(|part| bytes_below(&dir.join(part))).sum();
         let of = bytes_below(&base.path) + bytes_below(&places.journal) + plain;
-        let mut count = Count { of, ..Count::default() };
-        let copied = Base { version: base.version, path: target.base.join(name(&base.path)) };
-        count.copy(&base.path, &copied.path, u64::MAX)?;
-        let end = copy_journal((places, &target), (&base, store), &mut count)?;
-        if let Some(key) = key {
+        let mut copied = Copied { of, ..Copied::default() };
+        let copy = Base { version: base.version, path: target.base.join(name(&base.path)) };
+        copied.copy(&base.path, &copy.path, u64::MAX)?;
+        let end = copy_journal((places, &target), (&base, store), &mut copied)?;
+        if let Some(key) = whose.key {
             // What was copied is what is compared: it fits its checksums, whoever wrote it.
-            parts::compare(key, (&copied, &target.journal), &|| true)?;
+            parts::compare(key, (&copy, &target.journal), &Bundled::of(&places.log, epoch), &|| true)?;
         }
         for part in PLAIN {
-            count.copy_dir(&dir.join(part), &to.join(part))?;
+            copied.copy_dir(&dir.join(part), &to.join(part))?;
         }
-        // What was copied is what was read: else it is no backup.
-        let (bundled, mut named) = (Bundled::of(&target.log, epoch), Named::default());
-        let (mut held, source) = (Held::new(says_served), Bundled::of(&places.log, epoch));
-        let (mut records, mut held_records) = (RecordWalk::within(to), HeldRecords::default());
-        let read = read_parts((&copied, &target.journal), &mut named, |write| {
-            held.take(write);
-            records.take(write);
-            held_records.take(write);
-        })?;
-        let unseen = |(path, source)| BackupError::Io { path, source };
-        count.bad_files.extend(held.unpublished(&source).map_err(unseen)?);
-        count.bad_files.extend(held.bad_files(&bundled, &source).map_err(unseen)?);
-        let lost_records = records.known_lost();
-        count.bad_files.extend(records.into_bad().0.into_iter().map(|bad| bad.why));
-        count.bad_files.extend(held_records.bad_files((&source, epoch.0), &RecordFiles::of(dir)));
-        if read != end.version {
-            return Err(JournalError::Behind { dir: target.journal, end: read, version: end.version }.into());
-        }
-        let bad_named = named.check(to, &count.unread).map_err(at(to))?;
+        let Copied { files, bytes, mut bad_files, unread, .. } = copied;
+        let found = looked::look((dir, to), (&copy, epoch, end.version), whose, &unread)?;
+        let Looked { bad_files: found, bad_named, lost_records, entries, log_key } = found;
+        bad_files.extend(found);
         let marker = to.join(MARKER);
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&marker).map_err(at(&marker))?;
         file.write_all(MARKER_TEXT.as_bytes()).and_then(|()| file.sync_all()).map_err(at(&marker))?;
         sync_dir(to).map_err(at(to))?;
-        let (Count { files, bytes, bad_files, .. }, version) = (count, end.version);
-        let log_key = named.log_key;
-        Ok(BackedUp { version, base: base.version, files, bytes, bad_files, bad_named, lost_records, epoch, log_key })
+        let (version, base) = (end.version, base.version);
+        Ok(BackedUp { version, base, files, bytes, entries, bad_files, bad_named, lost_records, epoch, log_key })
     }
 
     /// A key that signs the log, as base copy and journal of this directory have it: the first that is found, of whichever
@@ -243,14 +207,16 @@ impl Store {
     pub fn log_key_of(dir: &Path) -> Option<KeyMaterialRecord> {
         let (places, mut named) = (Places::of(dir), Named::default());
         let base = base::all(&places.base).ok()?.pop()?;
-        // Keys are made first of all, so no more is read than has to be.
-        let found = || BackupError::NotABackup { dir: dir.to_owned() };
-        let mut take = |writes: &[Write]| {
-            writes.iter().try_for_each(|write| named.take(write))?;
-            if named.log_key.is_some() { Err(found()) } else { Ok(()) }
-        };
-        if let Ok(store) = base::read(&base, |writes| take(&writes)) {
-            let _ = journal::replay(&places.journal, Some(store), base.version, |redo: Redo| take(&redo.writes));
+        let store = base::read_until::<BaseError>(&base, |writes| {
+            // What cannot be read is for others to say.
+            let _ = writes.iter().try_for_each(|write| named.take(write));
+            Ok(if named.log_key.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        });
+        if let Ok(Some(store)) = store {
+            let _ = journal::replay(&places.journal, Some(store), base.version, |redo: Redo| {
+                let _ = redo.writes.iter().try_for_each(|write| named.take(write));
+                Ok::<_, JournalError>(())
+            });
         }
         named.log_key
     }
@@ -260,7 +226,7 @@ impl Store {
     pub fn check_named(dir: &Path) -> Result<BadNamed, BackupError> {
         let places = Places::of(dir);
         let (base, ..) = newest_readable(&places.base)?;
-        check_named(dir, (&base, &places.journal))
+        looked::check_named(dir, (&base, &places.journal))
     }
 
     /// See whether this is a finished backup at all.
@@ -271,7 +237,7 @@ impl Store {
     /// As [`Store::check_named`], in a backup.
     pub fn check_backup(backup: &Path) -> Result<BadNamed, BackupError> {
         let (base, journal) = parts(backup)?;
-        check_named(backup, (&base, &journal))
+        looked::check_named(backup, (&base, &journal))
     }
 }
 
@@ -289,37 +255,10 @@ pub(crate) fn parts(backup: &Path) -> Result<(Base, PathBuf), BackupError> {
 
 /// Copy the plain files of a backup to where a store has them.
 pub(crate) fn copy_plain(backup: &Path, dir: &Path) -> Result<(), BackupError> {
-    let mut count = Count::default();
-    PLAIN.iter().try_for_each(|part| count.copy_dir(&backup.join(part), &dir.join(part)))?;
+    let mut copied = Copied::default();
+    PLAIN.iter().try_for_each(|part| copied.copy_dir(&backup.join(part), &dir.join(part)))?;
     // What else is bad is found by whoever reads what was copied.
-    count.irregular.map_or(Ok(()), |(path, source)| Err(BackupError::Io { path, source }))
-}
-
-fn check_named(dir: &Path, parts: (&Base, &Path)) -> Result<BadNamed, BackupError> {
-    let mut named = Named::default();
-    read_parts(parts, &mut named, |_| {})?;
-    named.check(dir, &BTreeMap::new()).map_err(at(dir))
-}
-
-/// Read base copy and journal, and take in which files they name. The version that they come to comes back.
-fn read_parts(
-    (base, journal): (&Base, &Path),
-    named: &mut Named,
-    mut each: impl FnMut(&Write),
-) -> Result<u64, BackupError> {
-    let store = base::read(base, |writes| {
-        writes.iter().try_for_each(|write| {
-            each(write);
-            Ok::<_, BackupError>(named.take(write)?)
-        })
-    })?;
-    let take = |redo: Redo| {
-        redo.writes.iter().try_for_each(|write| {
-            each(write);
-            Ok::<_, BackupError>(named.take(write)?)
-        })
-    };
-    Ok(journal::replay(journal, Some(store), base.version, take)?.version)
+    copied.irregular.map_or(Ok(()), |(path, source)| Err(BackupError::Io { path, source }))
 }
 
 /// Neither is within the other.
@@ -337,41 +276,6 @@ pub(crate) fn keep(places: &Places) -> Result<File, BackupError> {
     let keep = open_lock(&places.keep).map_err(at(&places.keep))?;
     keep.lock_shared().map_err(at(&places.keep))?;
     Ok(keep)
-}
-
-/// The epoch of the log in it, and whose it is.
-fn newest_readable(dir: &Path) -> Result<(Base, Epoch, StoreId), BackupError> {
-    Ok(parts::newest_readable(dir, base::all(dir).map_err(at(dir))?, &|| true)?)
-}
-
-/// Copy the segments that are needed with this base copy, the last one up to its last whole group.
-fn copy_journal(
-    (places, target): (&Places, &Places),
-    (base, store): (&Base, StoreId),
-    count: &mut Count,
-) -> Result<End, BackupError> {
-    let end = parts::read_journal(&places.journal, (base, store), &|| true)?;
-    make_dir(&target.journal)?;
-    let segments = journal::segments(&places.journal)?;
-    let first = segments.iter().rposition(|segment| segment.first <= base.version).unwrap_or(0);
-    for segment in &segments[first..] {
-        let bytes_max = match segment.first.cmp(&end.segment.first) {
-            std::cmp::Ordering::Less => u64::MAX,
-            std::cmp::Ordering::Equal => end.at,
-            // It was begun after we looked.
-            std::cmp::Ordering::Greater => break,
-        };
-        count.copy(&segment.path, &target.journal.join(name(&segment.path)), bytes_max)?;
-    }
-    Ok(end)
-}
-
-fn name(path: &Path) -> &std::ffi::OsStr {
-    path.file_name().unwrap_or_default()
-}
-
-fn make_dir(dir: &Path) -> Result<(), BackupError> {
-    fs::DirBuilder::new().mode(0o700).create(dir).map_err(at(dir))
 }
 
 /// Where a backup is put.
@@ -411,121 +315,12 @@ fn make_empty(dir: &Path) -> Result<Made, BackupError> {
 /// Take an empty directory before anything is read, which takes long: whoever makes a backup there meanwhile is refused, and
 /// removes nothing of this one.
 fn claim(dir: &Path) -> Result<(), BackupError> {
-    make_dir(&Places::of(dir).base).map_err(|error| match error {
-        BackupError::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
-            BackupError::NotEmpty { dir: dir.to_owned() }
+    let base = Places::of(dir).base;
+    match fs::DirBuilder::new().mode(0o700).create(&base) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(BackupError::NotEmpty { dir: dir.to_owned() })
         }
-        error => error,
-    })
-}
-
-/// About how many bytes there are to be copied; what cannot be seen counts for nothing, and is an error later.
-fn bytes_below(path: &Path) -> u64 {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => {
-            let entries = fs::read_dir(path).into_iter().flatten().flatten();
-            entries.map(|entry| bytes_below(&entry.path())).sum()
-        }
-        found => found.map_or(0, |found| found.len()),
-    }
-}
-
-/// Whether a file has its own name already.
-fn is_finished(path: &Path) -> bool {
-    let is_new = path.extension().is_some_and(|extension| extension == "tmp");
-    !is_new && !name(path).to_string_lossy().starts_with(TEMPORARY)
-}
-
-/// Whether all that is lost with a file is what is in it: nothing else depends on it.
-fn stands_alone(path: &Path) -> bool {
-    is_bundle(path) || is_blob(path) || path.parent().is_some_and(|dir| dir.ends_with(EPOCHS))
-}
-
-fn is_blob(path: &Path) -> bool {
-    path.parent().is_some_and(|dir| dir.ends_with(BLOBS))
-}
-
-/// Whether a file has entries of the log, or records of their decisions.
-fn is_bundle(path: &Path) -> bool {
-    let mut above = path.ancestors().skip(1).skip_while(|dir| name(dir).to_string_lossy().starts_with('x'));
-    is_of_records(path) || above.next().is_some_and(|dir| dir.ends_with("tile/entries"))
-}
-
-/// Copies files, and counts them.
-#[derive(Default)]
-struct Count {
-    files: u64,
-    bytes: u64,
-    /// About how many bytes there are to be copied; 0 if nobody has seen.
-    of: u64,
-    bad_files: Vec<String>,
-    /// Which other files could not be read, by where they should have been copied to, and what is wrong with them.
-    unread: BTreeMap<PathBuf, String>,
-    /// The first that is no regular file where something else depends on it.
-    irregular: Option<(PathBuf, io::Error)>,
-}
-
-impl Count {
-    /// Copy the first bytes of a file; it is on disk afterwards.
-    fn copy(&mut self, from: &Path, to: &Path, bytes_max: u64) -> Result<(), BackupError> {
-        self.copy_unnamed(from, to, bytes_max)?;
-        to.parent().map_or(Ok(()), sync_dir).map_err(at(to))
-    }
-
-    /// The same; its name is on disk when its directory is synced.
-    fn copy_unnamed(&mut self, from: &Path, to: &Path, bytes_max: u64) -> Result<(), BackupError> {
-        let mut source = open_regular(from).map_err(at(from))?.take(bytes_max);
-        let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(at(to))?;
-        loop {
-            let copied = io::copy(&mut source.by_ref().take(COPIED_AT_ONCE), &mut target).map_err(at(to))?;
-            self.bytes += copied;
-            far::say("bytes copied", self.bytes, self.of);
-            if copied < COPIED_AT_ONCE {
-                break;
-            }
-        }
-        self.files += 1;
-        target.sync_all().map_err(at(to))
-    }
-
-    /// Copy a file that is whole. One that cannot be read is named, if nothing else depends on it; and so is whatever
-    /// is no regular file.
-    fn copy_plain(&mut self, from: &Path, to: &Path, is_file: bool) -> Result<(), BackupError> {
-        let open = if is_blob(from) { open_blob } else { open_regular };
-        let whole = || open(from).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
-        if (!is_file || stands_alone(from))
-            && let Err(error) = whole()
-        {
-            if stands_alone(from) && !is_bundle(from) {
-                self.unread.insert(to.to_owned(), unreadable(&error));
-            } else {
-                self.bad_files.push(format!("`{}` cannot be read: {error}", from.display()));
-            }
-            if !stands_alone(from) {
-                self.irregular.get_or_insert((from.to_owned(), error));
-            }
-            return Ok(());
-        }
-        self.copy_unnamed(from, to, u64::MAX)
-    }
-
-    /// Copy a directory with all that is in it, if it is there.
-    fn copy_dir(&mut self, from: &Path, to: &Path) -> Result<(), BackupError> {
-        if !from.try_exists().map_err(at(from))? {
-            return Ok(());
-        }
-        make_dir(to)?;
-        for entry in fs::read_dir(from).map_err(at(from))? {
-            let entry = entry.map_err(at(from))?;
-            let target = to.join(entry.file_name());
-            let kind = entry.file_type().map_err(at(from))?;
-            if kind.is_dir() {
-                self.copy_dir(&entry.path(), &target)?;
-            } else if is_finished(&entry.path()) {
-                self.copy_plain(&entry.path(), &target, kind.is_file())?;
-            }
-        }
-        sync_dir(to).map_err(at(to))
+        made => made.map_err(at(&base)),
     }
 }
 

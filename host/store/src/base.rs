@@ -10,6 +10,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write as _};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use crate::error::StorageError;
@@ -60,10 +61,14 @@ pub(crate) struct Base {
     pub(crate) path: PathBuf,
 }
 
-/// All base copies, the oldest first.
+/// All base copies, the oldest first. Where the directory is gone there are none.
 pub(crate) fn all(dir: &Path) -> io::Result<Vec<Base>> {
     let mut bases = Vec::new();
-    for entry in fs::read_dir(dir)? {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(bases),
+        entries => entries?,
+    };
+    for entry in entries {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if let Some(version) = name.strip_suffix(SUFFIX).and_then(|version| version.parse().ok()) {
@@ -195,6 +200,15 @@ pub(crate) fn read<E: From<BaseError>>(
     base: &Base,
     mut each: impl FnMut(Vec<Write>) -> Result<(), E>,
 ) -> Result<StoreId, E> {
+    let read = read_until(base, |writes| each(writes).map(ControlFlow::Continue))?;
+    Ok(read.ok_or_else(|| BaseError::Damaged { path: base.path.clone(), at: 0 })?)
+}
+
+/// The same up to where somebody has read enough, if they have: then whose it is does not come back.
+pub(crate) fn read_until<E: From<BaseError>>(
+    base: &Base,
+    mut each: impl FnMut(Vec<Write>) -> Result<ControlFlow<()>, E>,
+) -> Result<Option<StoreId>, E> {
     let damaged = |at: u64| BaseError::Damaged { path: base.path.clone(), at };
     let broken = |at: u64| {
         let path = base.path.clone();
@@ -210,6 +224,7 @@ pub(crate) fn read<E: From<BaseError>>(
     let header = FileHeader::parse(FileKind::Base, &head).filter(|header| header.version == base.version);
     let header = header.ok_or_else(|| damaged(0))?;
     let (key, mut at) = (header.frame_key(), HEADER_BYTES as u64);
+    let mut last = None;
     loop {
         file.read_exact(&mut head).map_err(broken(at))?;
         let frame = key.header(at, &head).filter(|frame| frame.from == base.version).ok_or_else(|| damaged(at))?;
@@ -219,7 +234,10 @@ pub(crate) fn read<E: From<BaseError>>(
         if frame.to == END {
             break;
         }
-        each(redo::decode(content).ok_or_else(|| damaged(at))?)?;
+        let writes = redo::decode(content).filter(|writes| ascend(&mut last, writes)).ok_or_else(|| damaged(at))?;
+        if each(writes)?.is_break() {
+            return Ok(None);
+        }
         at += (HEADER_BYTES + body.len()) as u64;
         far::say("bytes of the base copy read", at, bytes);
     }
@@ -227,12 +245,54 @@ pub(crate) fn read<E: From<BaseError>>(
     if file.read(&mut head).map_err(broken(at))? > 0 {
         return Err(damaged(at).into());
     }
-    Ok(header.store)
+    Ok(Some(header.store))
+}
+
+/// Whether these come after what came before, each after the other, and none twice: so it was written, and what stands twice
+/// would add to an imprint and take itself out again.
+fn ascend(last: &mut Option<(u8, Vec<u8>)>, writes: &[Write]) -> bool {
+    let place = |write: &Write| (write.tree.number(), write.key.clone());
+    let is_after =
+        |write: &Write| last.as_ref().is_none_or(|(tree, key)| (*tree, key) < (write.tree.number(), &write.key));
+    let do_ascend = writes.first().is_none_or(is_after)
+        && writes.is_sorted_by(|one, next| (one.tree.number(), &one.key) < (next.tree.number(), &next.key))
+        && writes.iter().all(|write| write.value.is_some());
+    *last = writes.last().map(place).or(last.take());
+    do_ascend
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// In an imprint, what stands there twice would take itself out again.
+    #[test]
+    fn a_copy_in_which_something_stands_twice_or_out_of_its_order_is_refused() {
+        let write = |tree, key: &[u8]| Write { tree, key: key.to_vec(), value: Some(b"value".to_vec()) };
+        let (a, b) = (write(TreeName::State, b"a"), write(TreeName::State, b"b"));
+        let (entry, gone) = (write(TreeName::Entries, b"a"), Write { value: None, ..write(TreeName::State, b"c") });
+        for (frames, is_read) in [
+            (vec![vec![a.clone(), b.clone()], vec![entry.clone()]], true),
+            (vec![vec![a.clone()], vec![], vec![b.clone(), entry.clone()]], true),
+            (vec![vec![a.clone(), b.clone(), b.clone()]], false),
+            (vec![vec![a.clone(), b.clone()], vec![b.clone(), b.clone()]], false),
+            (vec![vec![a.clone(), b.clone()], vec![b.clone()]], false),
+            (vec![vec![b.clone(), a.clone()]], false),
+            (vec![vec![entry], vec![a.clone()]], false),
+            (vec![vec![a, gone]], false),
+        ] {
+            let dir = tempfile::TempDir::new().unwrap();
+            let mut writer = BaseWriter::begin(dir.path(), StoreId([7; 16]), 3).unwrap();
+            for writes in &frames {
+                writer.frame(3, &redo::encode(writes)).unwrap();
+            }
+            writer.finish().unwrap();
+            let base = all(dir.path()).unwrap().pop().unwrap();
+            let read = read::<BaseError>(&base, |_| Ok(()));
+            assert_eq!(read.is_ok(), is_read, "{frames:?}");
+            assert!(is_read || matches!(read, Err(BaseError::Damaged { .. })));
+        }
+    }
 
     #[test]
     fn what_claims_to_be_later_than_the_newest_takes_the_place_of_none() {

@@ -26,10 +26,12 @@ use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
 use crate::error::OpenError;
 use crate::files::sync_dir;
-use crate::files::{create_beside, read_regular_text};
+use crate::files::{create_beside, read_regular_text, with_way_out};
 use crate::places::{Places, at};
 
 const MAGIC: &str = "attorn-boot 1";
+/// What to do where something else stands in its place.
+const AWAY: &str = "move it away, and the next start makes the database anew from base copy and journal";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// More bytes than it says.
 const SAID_BYTES_MAX: u64 = 1 << 10;
@@ -96,7 +98,7 @@ impl Boot {
     pub(crate) fn last_use(&self, places: &Places) -> Result<LastUse, OpenError> {
         let text = match read_regular_text(&places.boot, SAID_BYTES_MAX) {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => String::new(),
-            text => text.map_err(at(&places.boot))?,
+            text => text.map_err(|error| at(&places.boot)(with_way_out(error, AWAY)))?,
         };
         let said = text.strip_suffix('\n').and_then(|line| line.strip_prefix(MAGIC)?.strip_prefix(' '));
         Ok(match said.and_then(|said| said.split_once(' ')) {

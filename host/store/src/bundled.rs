@@ -74,6 +74,16 @@ impl BundledError {
         &self.path
     }
 
+    /// Whether there is no file at all.
+    pub(crate) const fn is_missing(&self) -> bool {
+        matches!(self.problem, Problem::Missing { .. })
+    }
+
+    /// Whether it may be readable in a moment, and nothing is wrong with the file.
+    pub(crate) fn is_of_the_process(&self) -> bool {
+        matches!(&self.problem, Problem::Io(why) if is_of_the_process(why))
+    }
+
     /// What is wrong, without what to do about it.
     pub(crate) fn short(&self) -> String {
         let path = self.path.display();
@@ -90,8 +100,7 @@ impl BundledError {
 impl From<BundledError> for StorageError {
     fn from(error: BundledError) -> Self {
         match &error.problem {
-            // It may be readable in a moment, and nothing is wrong with the file.
-            Problem::Io(why) if is_of_the_process(why) => Self::new(&error),
+            _ if error.is_of_the_process() => Self::new(&error),
             _ => Self::of_log(&error, format!("`{}` {}", error.name, error.problem)),
         }
     }
@@ -126,6 +135,12 @@ impl Whole {
     /// The root over its entries.
     pub(crate) fn root(&self) -> Hash {
         self.outline.root
+    }
+
+    /// Whether the nodes that stand with one of its entries, its leaf first, are those that its tree has.
+    pub(crate) fn has_nodes(&self, index: u64, hashes: &[Hash]) -> bool {
+        let node = |level: u8| self.outline.node(level, place(index) >> level << level);
+        (0..ROOT_LEVEL).zip(hashes).all(|(level, hash)| node(level) == *hash)
     }
 
     /// The bytes of one of its entries.
@@ -415,7 +430,7 @@ fn outline(bytes: &[u8]) -> Option<Outline> {
 
 #[cfg(test)]
 #[path = "bundled_tests.rs"]
-mod tests;
+pub(crate) mod tests;
 
 #[cfg(test)]
 #[path = "held_tests.rs"]

@@ -35,7 +35,7 @@ async fn bundled(store: &Store, bundles: u64) {
 }
 
 /// All that can be read of the log.
-pub(super) fn read(store: &Store) -> Vec<String> {
+pub(crate) fn read(store: &Store) -> Vec<String> {
     let mut all = Vec::new();
     let entries = store.entries(0, 1_000).unwrap();
     assert_eq!(entries.len() as u64, ENTRIES);
@@ -64,7 +64,7 @@ pub(super) fn read(store: &Store) -> Vec<String> {
 }
 
 /// A store of which all that can be is bundled, and what it held before.
-pub(super) async fn filled() -> (TempDir, Store, Vec<String>, Integrity) {
+pub(crate) async fn filled() -> (TempDir, Store, Vec<String>, Integrity) {
     let dir = TempDir::new().unwrap();
     drop(Store::create(dir.path(), ours()).unwrap());
     let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
@@ -75,7 +75,7 @@ pub(super) async fn filled() -> (TempDir, Store, Vec<String>, Integrity) {
     (dir, store, all, whole)
 }
 
-pub(super) fn file(dir: &Path, bundle: u64) -> PathBuf {
+pub(crate) fn file(dir: &Path, bundle: u64) -> PathBuf {
     dir.join("log/1").join(Tile::full_bundle(bundle).to_string())
 }
 

@@ -27,6 +27,7 @@ use attorn_log::tree::leaf_hash;
 
 use crate::bundled::{BUNDLE_ENTRIES, ROOT_LEVEL, last_of, root_of};
 use crate::commit::Shared;
+use crate::doubled::set_aside_and_say;
 use crate::error::{Failure, StorageError};
 use crate::files::create_beside;
 use crate::files::sync_dir;
@@ -161,7 +162,16 @@ impl Bundler {
             Some(bytes) => {
                 let path = bundled.path(bundle);
                 let Self { steps, dir, synced, .. } = self;
-                steps.take(Step::Bundle, &mut || Ok(write(dir, synced, &path, &bytes)?))?;
+                let bad = match bundled.read(bundle, root) {
+                    Err(error) if error.is_of_the_process() => return Err(Unbundled::Later(error.into())),
+                    read => read.err().filter(|error| !error.is_missing()),
+                };
+                steps.take(Step::Bundle, &mut || {
+                    if let Some(bad) = &bad {
+                        set_aside_and_say(&path, &bad.short())?;
+                    }
+                    Ok(write(dir, synced, &path, &bytes)?)
+                })?;
                 bundled.read(bundle, root)?;
             }
             // Some of it was removed already, so the file was synced.

@@ -26,6 +26,7 @@ use crate::journal::{self, Spare};
 use crate::parts;
 use crate::places::Places;
 use crate::progress::{News, Progress};
+use crate::repair::causes;
 use crate::steps::{Step, Steps};
 
 pub(crate) struct Copier {
@@ -98,6 +99,11 @@ impl Copier {
         let Some(looked) = parts::look(&self.places, &self.shared.key, &|| self.progress.goes()) else { return };
         let were_bad = self.shared.bad_parts.swap(looked.is_err(), Ordering::Relaxed);
         match looked {
+            Err(error @ PartsError::Records(_)) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a decision record in base copy and journal is not what the server wrote. The server goes on, and makes a new \
+                 base copy of what it has; `attorn audit verify` says, when it is ended, whether it has the right one"
+            ),
             Err(error) => tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "base copy and journal are not whole: no backup can be made, and nothing be made anew of them. The server \
@@ -139,7 +145,9 @@ impl Copier {
             Ok(())
         })?;
         self.due.after_bytes = bytes;
-        self.compare(begun_at)?;
+        if !self.compare(begun_at)? {
+            return Ok(());
+        }
         if self.shared.bad_parts.load(Ordering::Relaxed) {
             self.look();
         }
@@ -147,23 +155,30 @@ impl Copier {
     }
 
     /// See whether the copy that was just made is of a state that is ours. If somebody wrote to the engine's files, it is
-    /// not, and never takes the place of one that may be.
-    fn compare(&self, version: u64) -> Result<(), StorageError> {
+    /// not, and never takes the place of one that may be; nor does one that nobody could compare, because the store ends.
+    fn compare(&self, version: u64) -> Result<bool, StorageError> {
         let all = base::all(&self.places.base)?;
-        let Some(made) = all.iter().find(|base| base.version == version) else { return Ok(()) };
+        let Some(made) = all.iter().find(|base| base.version == version) else { return Ok(true) };
         let goes_on = || self.progress.goes();
-        match parts::compare(&self.shared.key, (made, &self.places.journal), &goes_on) {
-            Err(PartsError::Imprint(error)) => {
+        match parts::compare(&self.shared.key, (made, &self.places.journal), &self.shared.bundled, &goes_on) {
+            Err(error @ (PartsError::Imprint(_) | PartsError::Log(_))) => {
                 self.shared.bad_parts.store(true, Ordering::Relaxed);
                 fs::remove_file(&made.path)?;
                 let text = format!(
-                    "{error}; the copy was removed, and those before it are kept: somebody wrote to the files of the store \
-                     while it was open, so end the server and run `attorn repair`"
+                    "{}; the copy was removed, and those before it are kept: somebody wrote to the files of the store \
+                     while it was open, so end the server and run `attorn repair`",
+                    causes(&error)
                 );
                 Err(StorageError::new(&text))
             }
+            Err(_) if !self.progress.goes() => {
+                if all.len() > 1 {
+                    fs::remove_file(&made.path)?;
+                }
+                Ok(false)
+            }
             // What else is wrong with the journal is found by whoever looks at all of it.
-            _ => Ok(()),
+            _ => Ok(true),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::boot::CutOffBy;
 use crate::imprint::ImprintError;
 use crate::journal::JournalError;
 use crate::key::Key;
+use crate::parts::LogProblem;
 use crate::records::RecordError;
 use crate::repair::RepairError;
 use crate::steps::Step;
@@ -51,9 +52,16 @@ impl StorageError {
 
 impl From<sled::Error> for StorageError {
     fn from(error: sled::Error) -> Self {
-        Self::new(&error)
+        match error {
+            // What the engine says of it is for those who write the engine.
+            sled::Error::Corruption { .. } => Self::new(&DAMAGED),
+            error => Self::new(&error),
+        }
     }
 }
+
+/// What is said where the engine finds its files damaged, whether it says so or panics.
+pub(crate) const DAMAGED: &str = "the database's files are damaged";
 
 impl From<std::io::Error> for StorageError {
     fn from(error: std::io::Error) -> Self {
@@ -214,16 +222,39 @@ pub enum OpenError {
         /// Where.
         dir: PathBuf,
     },
-    /// Something ended while one was made, and nothing was ever acknowledged by it; or the file that names its format is lost.
+    /// Something ended while one was made, and nothing was ever acknowledged by it; or all that it could be made anew of is
+    /// lost.
     #[error(
-        "the store in `{}` has no `store.format`: that file was lost, or the store was never finished; `attorn repair` writes \
-         it anew if all else is there, and if nothing was ever recorded here, remove its directory `store` and create it \
-         anew",
+        "the store in `{}` has neither `store.format` nor a base copy: it was never finished, or both were lost. If a server \
+         ever ran with it, copy this directory, move it away, and `attorn restore` a backup; if none did, move it away, and \
+         begin anew",
         dir.display()
     )]
     HalfMade {
         /// Where.
         dir: PathBuf,
+    },
+    /// The file that names its format is lost, and there is a base copy.
+    #[error(
+        "the store in `{}` has no `store.format`, which was lost: `attorn repair` writes it anew, if base copy and journal \
+         are whole",
+        dir.display()
+    )]
+    FormatLost {
+        /// Where.
+        dir: PathBuf,
+    },
+    /// The file that names its format names an earlier one than it has.
+    #[error(
+        "`{}` says format {said}, and the store has an imprint of its state, as none of that format has: somebody wrote to \
+         that file; `attorn repair` writes it anew",
+        path.display()
+    )]
+    OtherFormat {
+        /// Which file.
+        path: PathBuf,
+        /// What it says.
+        said: u32,
     },
     /// Another process, or this one, has it open.
     #[error("the store in `{}` is in use", dir.display())]
@@ -257,7 +288,10 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// The file that names the format does not.
-    #[error("`{}` does not name a format of the store; `attorn repair` writes it anew if all else is there", path.display())]
+    #[error(
+        "`{}` does not name a format of the store; `attorn repair` writes it anew, if base copy and journal are whole",
+        path.display()
+    )]
     NoFormat {
         /// Which file.
         path: PathBuf,
@@ -329,6 +363,12 @@ pub enum PartsError {
     /// What they come to is not ours.
     #[error("base copy and journal are not what this server wrote")]
     Imprint(#[from] ImprintError),
+    /// What they have of the log is not what its tree says.
+    #[error("base copy and journal do not have the log that this server wrote")]
+    Log(#[from] LogProblem),
+    /// A decision record in them is not what its entry names.
+    #[error("base copy and journal do not have the decision records that this server wrote: {0}")]
+    Records(String),
     /// There is no base copy.
     #[error("there is no base copy in `{}`", dir.display())]
     NoBase {
@@ -342,10 +382,16 @@ impl OpenError {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::NoEngine { .. } | Self::Storage(_) | Self::Inconsistent(_) | Self::CutOff { .. } => true,
+            Self::NoEngine { .. }
+            | Self::Storage(_)
+            | Self::Inconsistent(_)
+            | Self::CutOff { .. }
+            | Self::FormatLost { .. }
+            | Self::OtherFormat { .. }
+            | Self::NoFormat { .. } => true,
             // Base copy and journal may be ours.
             Self::Imprint(error) => matches!(error, ImprintError::Differs | ImprintError::NotOfHere),
-            // What it could be made anew of comes to less than somebody has seen, and a repair does not ask.
+            // What it could be made anew of comes to less than somebody has seen, and the engine may have it.
             Self::NotRemade { error, .. } => matches!(**error, RepairError::Behind { .. }),
             _ => false,
         }

@@ -14,23 +14,18 @@
 //! files. They are those of all epochs, since a record is asked for long after its epoch has ended.
 //!
 //! What is sealed under a user's key is sealed in the file, too: who was erased cannot be read there either.
-// Long because: the bytes of a file, who writes and who reads them stand side by side.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::batch::{BATCH_ITEMS_MAX, VALUE_BYTES_MAX};
+use crate::batch::VALUE_BYTES_MAX;
 use crate::bundled::BUNDLE_ENTRIES;
-use crate::decided::Decided;
 use crate::error::StorageError;
 use crate::files::{is_of_the_process, open_regular};
-use crate::key::{KEY_BYTES_MAX, Key, KeyKind, KeyPrefix};
-use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
-use crate::records::{LostRecordsRecord, Record as _};
-use crate::redo::Write;
-use crate::trees::{Stored, TreeName, Trees, ValueError};
+use crate::key::{KEY_BYTES_MAX, Key, KeyKind};
+use crate::trees::Stored;
 
 /// Where they are, within a store's directory and within a backup.
 pub(crate) const RECORDS: &str = "records";
@@ -180,7 +175,7 @@ impl FiledError {
     }
 
     /// What is wrong, without what to do about it.
-    fn short(&self) -> String {
+    pub(crate) fn short(&self) -> String {
         let path = self.path.display();
         match &self.problem {
             Problem::Missing(key) => format!("`{path}` is missing, and with it the record `{key}`"),
@@ -278,193 +273,6 @@ impl RecordFiles {
         FiledError { path: self.path(filed.epoch, filed.bundle), name, filed: Box::new(*filed), problem }
     }
 }
-
-/// A file with decision records that is not what was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadRecords {
-    pub(crate) epoch: u64,
-    pub(crate) bundle: u64,
-    /// What is wrong with it, which file it is, and what to do: of its records the one that was looked at first.
-    pub why: String,
-    /// The same without what to do.
-    pub(crate) what: String,
-}
-
-/// How many decisions are named whose record is another.
-const DECISIONS_MAX: usize = 100;
-
-impl BadRecords {
-    /// Which file it is, by epoch and bundle.
-    pub(crate) const fn name(&self) -> (u64, u64) {
-        (self.epoch, self.bundle)
-    }
-}
-
-/// A file of which something cannot be read.
-#[derive(Default)]
-struct BadFile {
-    /// What is wrong with the first of its records that nobody is known to have accepted.
-    first: Option<BadRecords>,
-    /// The same of the first of all.
-    any: Option<BadRecords>,
-    /// Of all records that cannot be read.
-    /// The digest of each of its records that cannot be read, and of the key that is said to have it.
-    claims: Vec<([u8; 32], blake3::Hash)>,
-}
-
-/// Looks for files that are bad.
-pub(crate) struct RecordWalk {
-    records: RecordFiles,
-    bad: BTreeMap<(u64, u64), BadFile>,
-    /// The digests of those of which somebody has accepted that they are lost.
-    accepted: HashSet<[u8; 32]>,
-    /// Of decisions whose record is another, and how many there were beyond the first of them.
-    decisions: Vec<String>,
-    more: u64,
-    /// A bit for each entry that names a record in a file that is the one.
-    compared: Vec<u64>,
-}
-
-impl RecordWalk {
-    /// Of a store's directory, or of a backup.
-    pub(crate) fn within(dir: &Path) -> Self {
-        Self {
-            records: RecordFiles::of(dir),
-            bad: BTreeMap::new(),
-            accepted: HashSet::new(),
-            decisions: Vec::new(),
-            more: 0,
-            compared: Vec::new(),
-        }
-    }
-
-    /// Compare what is stored of a decision with what its entry says of it.
-    pub(crate) fn compare(&mut self, index: u64, decided: &Decided, stored: Option<Stored>) {
-        let what = match stored {
-            None => "is gone",
-            Some(stored) => {
-                let is_filed = Filed::of(&decided.key(), &stored.value).is_some();
-                match self.whole(&decided.key(), stored) {
-                    Some(stored) if !decided.is(&stored.value) => "is not the one",
-                    found => {
-                        // That its file is bad is said already.
-                        if is_filed && found.is_some() {
-                            self.mark_compared(index);
-                        }
-                        return;
-                    }
-                }
-            }
-        };
-        if self.decisions.len() < DECISIONS_MAX {
-            let id = &decided.id;
-            self.decisions
-                .push(format!("the record of the decision `{id}` {what} that entry {index} names; {LOOK_FOR_IT}"));
-        } else {
-            self.more += 1;
-        }
-    }
-
-    fn mark_compared(&mut self, index: u64) {
-        let word = usize::try_from(index / 64).unwrap_or(usize::MAX);
-        if word >= self.compared.len() {
-            self.compared.resize(word + 1, 0);
-        }
-        self.compared[word] |= 1 << (index % 64);
-    }
-
-    /// Whether a record in a file, of the epoch that the log is in, was found to be the one that its entry names: then
-    /// nothing about it is left to be seen.
-    pub(crate) fn has_compared(&self, key: &Key, stored: &Stored) -> bool {
-        let word = |index: u64| usize::try_from(index / 64).ok().and_then(|word| self.compared.get(word));
-        let is_marked = |index: u64| word(index).is_some_and(|word| word & (1 << (index % 64)) != 0);
-        // A batch has few entries; what is stored may say anything.
-        let mut entries = stored.entries.clone().take(BATCH_ITEMS_MAX);
-        Filed::of(key, &stored.value).is_some() && entries.any(is_marked)
-    }
-
-    /// Look at the record that a base copy has in a file alone, if it is one.
-    pub(crate) fn take(&mut self, write: &Write) {
-        let Some(value) = write.value.as_ref().filter(|_| write.tree == TreeName::State) else { return };
-        let key = Key::from_stored(&write.key);
-        let Ok(stored) = Stored::parse(&key, value) else { return };
-        if key.kind() == Some(KeyKind::LostRecords) {
-            self.accept(&key, &stored);
-        } else {
-            self.whole(&key, stored);
-        }
-    }
-
-    /// Know which records are lost, so that these are not named.
-    pub(crate) fn accept_all(&mut self, trees: &Trees) -> Result<(), ValueError> {
-        let (prefix, mut after) = (KeyPrefix::kind(KeyKind::LostRecords), None);
-        loop {
-            let page = trees.scan(&prefix, after.as_ref(), PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?;
-            for (key, stored) in &page.items {
-                self.accept(key, stored);
-            }
-            match page.items.last().map(|(key, _)| key.clone()).filter(|_| page.more) {
-                Some(last) => after = Some(last),
-                None => return Ok(()),
-            }
-        }
-    }
-
-    fn accept(&mut self, key: &Key, stored: &Stored) {
-        // One that is invalid is found by whoever checks values, and accepts nothing.
-        if let Ok(record) = LostRecordsRecord::decode(key, &stored.value) {
-            self.accepted.extend(record.digests);
-        }
-    }
-
-    /// What is stored under a key, with its value wherever that is; none if it is in a file that is bad.
-    pub(crate) fn whole(&mut self, key: &Key, stored: Stored) -> Option<Stored> {
-        let Some(filed) = Filed::of(key, &stored.value) else { return Some(stored) };
-        let error = match self.records.read(key, &filed) {
-            Ok(value) => return Some(Stored { value, ..stored }),
-            Err(error) => error,
-        };
-        let bad = self.bad.entry(filed.file()).or_default();
-        bad.claims.push((filed.digest(), blake3::hash(key.as_bytes())));
-        let Filed { epoch, bundle, .. } = filed;
-        let found = || BadRecords { epoch, bundle, why: error.to_string(), what: error.short() };
-        if bad.first.is_none() && !(error.is_lost() && self.accepted.contains(&filed.digest())) {
-            bad.first = Some(found());
-        }
-        bad.any.get_or_insert_with(found);
-        None
-    }
-
-    /// How many records are lost of which somebody has accepted that.
-    pub(crate) fn known_lost(&self) -> u64 {
-        let all: HashSet<_> = self.bad.values().flat_map(|file| &file.claims).map(|(digest, _)| digest).collect();
-        all.into_iter().filter(|digest| self.accepted.contains(*digest)).count() as u64
-    }
-
-    /// The files that are bad, and the decisions whose record is not what their entry says.
-    pub(crate) fn into_bad(self) -> (Vec<BadRecords>, Vec<String>) {
-        // A digest is over key and value, so it is one record's: whoever says the same of another key hides that one.
-        let mut owners = HashMap::new();
-        let claims = self.bad.values().flat_map(|file| &file.claims);
-        let hiding: HashSet<_> =
-            claims.filter(|(digest, key)| *owners.entry(*digest).or_insert(*key) != *key).collect();
-        let is_accepted =
-            |claim: &([u8; 32], blake3::Hash)| self.accepted.contains(&claim.0) && !hiding.contains(claim);
-        let is_known = |file: &BadFile| file.claims.iter().all(is_accepted);
-        let bad = self
-            .bad
-            .values()
-            .filter(|file| !is_known(file))
-            .filter_map(|file| file.first.clone().or_else(|| file.any.clone()))
-            .collect();
-        let more = (self.more > 0).then(|| format!("and the records of {} more decisions", self.more));
-        (bad, self.decisions.into_iter().chain(more).collect())
-    }
-}
-
-/// What helps where a record is not what its entry says.
-const LOOK_FOR_IT: &str = "somebody wrote to the data directory: the entry is right if the log proves (`attorn audit \
-                           verify`), and a backup from before may have the record";
 
 /// Whether this is where a file with records is.
 pub(crate) fn is_of_records(path: &Path) -> bool {

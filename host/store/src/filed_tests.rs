@@ -99,23 +99,3 @@ fn a_place_that_was_made_up_reads_nothing() {
     assert!(said.contains("cannot be read: it is no regular file; see that it is a file"), "{said}");
     assert!(records.file(1, 1_002).is_err());
 }
-
-/// A digest is over key and value, so whoever lets a second decision's place say one that was accepted hides a record.
-#[test]
-fn what_was_accepted_of_one_decision_is_not_accepted_of_another() {
-    let dir = TempDir::new().unwrap();
-    let mut walk = RecordWalk::within(dir.path());
-    walk.accepted.insert([1; 32]);
-    let place = Filed { epoch: 1, bundle: 0, begin: 0, length: 4, digest: [1; 32] };
-    let stored = || Stored { version: 1, entries: 0..1, value: place.to_bytes() };
-
-    for _ in 0..2 {
-        assert!(walk.whole(&key(1), stored()).is_none());
-    }
-    assert_eq!(walk.bad.values().map(|file| file.claims.len()).sum::<usize>(), 2);
-    let mut other = RecordWalk::within(dir.path());
-    other.accepted.insert([1; 32]);
-    other.whole(&key(1), stored());
-    other.whole(&key(2), stored());
-    assert_eq!((walk.into_bad().0.len(), other.into_bad().0.len()), (0, 1));
-}

@@ -157,11 +157,30 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     regular(path, OpenOptions::new().read(true))
 }
 
+/// That a link, a pipe or whatever else stands where a file should be, in words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Irregular(String);
+
+pub(crate) fn irregular(said: String) -> io::Error {
+    io::Error::other(Irregular(said))
+}
+
+/// Whether something else than a regular file was found: then somebody put it there.
+pub(crate) fn is_irregular(error: &io::Error) -> bool {
+    matches!(error.get_ref(), Some(error) if error.is::<Irregular>())
+}
+
+/// The same error with what to do, if it is that.
+pub(crate) fn with_way_out(error: io::Error, way_out: &str) -> io::Error {
+    if is_irregular(&error) { irregular(format!("{error}: {way_out}")) } else { error }
+}
+
 fn regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     let file = options.custom_flags(flags).open(path);
-    let not_regular = || io::Error::other("it is no regular file");
+    let not_regular = || irregular("it is no regular file".to_owned());
     let file = file.map_err(|error| {
         let is_link = fs::symlink_metadata(path).is_ok_and(|found| !found.is_file());
         if is_link { not_regular() } else { error }
@@ -190,10 +209,7 @@ pub(crate) fn open_lock_to_look(path: &Path) -> io::Result<File> {
 
 /// It is made anew, so there is a way out.
 fn lock_error(error: io::Error) -> io::Error {
-    match error.kind() {
-        ErrorKind::Other => io::Error::other(format!("{error}: move it away, and it is made anew")),
-        _ => error,
-    }
+    with_way_out(error, "move it away, and it is made anew")
 }
 
 /// Whether the process cannot read any file now, because it has too many open or no memory.

@@ -15,6 +15,7 @@
 //! engine.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,14 +25,17 @@ use attorn_core::DecisionId;
 use attorn_log::Entry;
 use serde::Deserialize;
 
-use crate::bundled::{BUNDLE_ENTRIES, InOrder, last_of};
+use crate::bundled::{BUNDLE_ENTRIES, Bundled, InOrder, last_of};
 use crate::bundler::{Bundler, Unbundled, write};
 use crate::commit::Shared;
+use crate::doubled::set_aside_and_say;
 use crate::error::StorageError;
 use crate::filed::{self, Filed, Places, digest_in};
+use crate::files::is_of_the_process;
+use crate::head::LogName;
 use crate::key::Key;
 use crate::steps::Step;
-use crate::trees::Stored;
+use crate::trees::{Stored, Trees};
 
 /// How far the records of decisions are filed.
 pub(crate) struct Filing {
@@ -52,7 +56,7 @@ struct Said {
 }
 
 /// The records of a bundle.
-struct Found {
+pub(crate) struct Found {
     /// Those that the engine has whole: as they stand there, and taken apart.
     whole: BTreeMap<Key, (Vec<u8>, Stored)>,
     /// Whether there are others, of which the file is the only place.
@@ -83,14 +87,20 @@ impl Bundler {
     fn file(&mut self, bundle: u64) -> Result<(), Unbundled> {
         let (shared, epoch) = (Arc::clone(&self.shared), self.shared.log.epoch.0);
         let Shared { trees, records, .. } = &*shared;
-        let found = find(&shared, bundle)?;
+        let found = find((trees, &shared.bundled, &shared.log), bundle)?;
         let mut places = Places::new();
         if !found.whole.is_empty() {
             let bytes = found.bytes(&shared, bundle)?;
             let path = records.path(epoch, bundle);
             let Self { steps, dir, filing, .. } = self;
             let named = |error| StorageError::new(&format_args!("`{}`: {error}", path.display()));
-            steps.take(Step::File, &mut || write(dir, &mut filing.synced, &path, &bytes).map_err(named))?;
+            let what = found.problem(records.file(epoch, bundle))?;
+            steps.take(Step::File, &mut || {
+                if let Some(what) = &what {
+                    set_aside_and_say(&path, what).map_err(named)?;
+                }
+                write(dir, &mut filing.synced, &path, &bytes).map_err(named)
+            })?;
             // Read again: what is not there as it was written leaves nothing.
             places = records.file(epoch, bundle)?.map(|(_, places)| places).unwrap_or_default();
             if !found.are_all_in(&places) {
@@ -112,8 +122,33 @@ impl Bundler {
 }
 
 impl Found {
+    /// Whether the engine has none of them whole.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.whole.is_empty()
+    }
+
+    /// Whether there are others, of which the file is the only place.
+    pub(crate) const fn has_others(&self) -> bool {
+        self.others
+    }
+
+    /// A file with those that the engine has whole.
+    pub(crate) fn put_together(&self) -> Vec<u8> {
+        filed::put_together(self.whole.iter().map(|(key, (_, stored))| (key, stored.value.as_slice())))
+    }
+
+    /// What is wrong with the file that is there, if that is not what is written now.
+    fn problem(&self, there: io::Result<Option<(Vec<u8>, Places)>>) -> Result<Option<String>, Unbundled> {
+        match there {
+            Ok(Some((_, places))) if self.are_all_in(&places) => Ok(None),
+            Ok(_) => Ok(Some("it is not what was written".to_owned())),
+            Err(error) if is_of_the_process(&error) => Err(Unbundled::Later(error.into())),
+            Err(error) => Ok(Some(format!("it cannot be read: {error}"))),
+        }
+    }
+
     /// Whether all of them are at these places, as they are in the engine.
-    fn are_all_in(&self, places: &Places) -> bool {
+    pub(crate) fn are_all_in(&self, places: &Places) -> bool {
         let is_in = |(key, (_, stored)): (&Key, &(Vec<u8>, Stored))| {
             let place = places.get(key).and_then(|filed| digest_in(key, &filed.to_bytes()));
             place.is_some() && place == digest_in(key, &stored.value)
@@ -138,25 +173,25 @@ impl Found {
             );
             return Err(Unbundled::Never(StorageError::new(&text)));
         }
-        Ok(filed::put_together(self.whole.iter().map(|(key, (_, stored))| (key, stored.value.as_slice()))))
+        Ok(self.put_together())
     }
 }
 
 /// Find the records of the decisions that the entries of a bundle name.
-fn find(shared: &Shared, bundle: u64) -> Result<Found, Unbundled> {
+pub(crate) fn find((trees, bundled, log): (&Trees, &Bundled, &LogName), bundle: u64) -> Result<Found, Unbundled> {
     let mut found = Found { whole: BTreeMap::new(), others: false };
-    let mut entries = InOrder::of(&shared.trees, &shared.bundled);
+    let mut entries = InOrder::of(trees, bundled);
     for index in bundle * BUNDLE_ENTRIES..=last_of(bundle) {
         let bytes = entries.entry(index).map_err(Unbundled::Never)?;
         let Some(id) = bytes.as_deref().and_then(decision_in) else { continue };
         let key = Key::decision(&id);
-        let Some(raw) = shared.trees.raw(&key)? else { continue };
+        let Some(raw) = trees.raw(&key)? else { continue };
         let stored = Stored::parse(&key, &raw).map_err(|error| Unbundled::Never(StorageError::new(&error)))?;
-        if !stored.entries.contains(&index) || shared.log.earlier_of(stored.version).is_some() {
+        if !stored.entries.contains(&index) || log.earlier_of(stored.version).is_some() {
             continue;
         }
         match Filed::of(&key, &stored.value) {
-            Some(filed) => found.others |= (filed.epoch, filed.bundle) == (shared.log.epoch.0, bundle),
+            Some(filed) => found.others |= (filed.epoch, filed.bundle) == (log.epoch.0, bundle),
             None => {
                 found.whole.insert(key, (raw, stored));
             }
@@ -174,7 +209,7 @@ pub(crate) fn decision_in(bytes: &[u8]) -> Option<DecisionId> {
 
 #[cfg(test)]
 #[path = "filing_tests.rs"]
-mod tests;
+pub(crate) mod tests;
 
 #[cfg(test)]
 #[path = "refiled_tests.rs"]

@@ -6,18 +6,22 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use attorn_core::{CounterSubject, CounterWindow, DecisionId, TimeMs};
-use attorn_log::{EntryBody, Hash, LogId};
+use attorn_core::{CounterSubject, CounterWindow, DecisionId, JsonText, TimeMs};
+use attorn_log::{CheckpointSigner, EntryBody, Epoch, Hash, LogId, Origin, export_header};
 use tempfile::TempDir;
 
+use crate::base;
 use crate::batch::{Add, Batch};
 use crate::commit::Store;
+use crate::decided::digest_of;
 use crate::error::StorageError;
 use crate::follower::Pace;
 use crate::imprint::{self, Imprint, ImprintKey};
-use crate::journal::SegmentBytes;
+use crate::journal::{Journal, SegmentBytes};
 use crate::key::Key;
 use crate::ours::Ours;
+use crate::places::Places;
+use crate::records::{DecisionRecord, EpochEnd, Kept, LogEpochRecord, Record as _};
 use crate::setup::Setup;
 use crate::steps::{Step, Steps};
 use crate::trees::{LOCK_PAUSE, LOCK_WAIT, Trees, is_locked};
@@ -92,6 +96,67 @@ pub(crate) fn decision(n: u64) -> DecisionId {
 /// The body of the entry of a decision.
 pub(crate) fn decided(n: u64) -> EntryBody {
     EntryBody::parse(&format!("{{\"decision_id\":\"{}\",\"n\":{n}}}", decision(n))).unwrap()
+}
+
+/// The record of a decision.
+pub(crate) fn record(n: u64) -> DecisionRecord {
+    let text = format!("{{\"n\":{n},\"pad\":\"{}\"}}", "x".repeat(100));
+    DecisionRecord { id: decision(n), text: Kept::Plain(JsonText::from_canonical(text)) }
+}
+
+/// The batch of a decision, with an entry that names its record.
+pub(crate) fn recorded(n: u64) -> Batch {
+    let digest = digest_of(&record(n).encode());
+    let text = format!("{{\"decision_id\":\"{}\",\"stored_digest\":\"{digest}\",\"type\":\"decision\"}}", decision(n));
+    batch(|batch| {
+        batch.entries.push(EntryBody::parse(&text).unwrap());
+        batch.put_record(&record(n));
+    })
+}
+
+/// End the epoch of a store, keep its entries as an export in this directory, and begin the next one there.
+pub(crate) async fn next_epoch(old: Store, dir: &Path) -> Store {
+    let head = old.log_head().unwrap();
+    let signer = CheckpointSigner::new(Origin::of(&head.log_id, head.epoch), &[9; 32]);
+    let checkpoint = signer.sign(head.size, old.root(head.size).unwrap());
+    let mut export = export_header(&signer.verifier(), &checkpoint).into_bytes();
+    for entry in old.entries(0, usize::MAX).unwrap() {
+        export.extend(entry.bytes);
+    }
+    let new = old.begin_epoch(dir, Epoch(head.epoch.0 + 1)).unwrap();
+    std::fs::create_dir_all(dir.join("epochs")).unwrap();
+    std::fs::write(dir.join(format!("epochs/{}.export", head.epoch)), export).unwrap();
+    let (key, checkpoint) = (signer.verifier(), checkpoint.note().to_owned());
+    let ended = LogEpochRecord { key, checkpoint, ended: EpochEnd::KeyRotated, at: TimeMs(1), bad: Vec::new() };
+    let begun = batch(|batch| {
+        batch.put_record(&ended);
+        batch.entries.push(body(0));
+    });
+    new.commit(begun).await.unwrap();
+    new
+}
+
+/// Make base copy and journal of what the engine holds, as whoever may write files can: no key is needed for it.
+pub(crate) fn forge_parts(dir: &Path) {
+    let places = Places::of(dir);
+    let trees = Trees::open(&places.engine).unwrap();
+    let ((_, head), store) = (trees.head().unwrap().unwrap(), trees.store_id().unwrap().unwrap());
+    for part in [&places.base, &places.journal] {
+        std::fs::remove_dir_all(part).unwrap();
+        std::fs::create_dir(part).unwrap();
+    }
+    base::write(&places.base, store, head.version, &trees).unwrap();
+    Journal::create(&places.journal, store, head.version, LAZY.segments).unwrap();
+}
+
+/// What was done to the engine goes into base copy and journal, and the engine is as it was before.
+pub(crate) fn forge_parts_beside(dir: &Path, forge: impl FnOnce(&Path)) {
+    let (whole, engine) = (TempDir::new().unwrap(), Places::of(dir).engine);
+    copy(&engine, &whole.path().join("store"));
+    forge(dir);
+    forge_parts(dir);
+    std::fs::remove_dir_all(&engine).unwrap();
+    copy(&whole.path().join("store"), &engine);
 }
 
 pub(crate) fn batch(fill: impl FnOnce(&mut Batch)) -> Batch {

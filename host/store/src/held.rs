@@ -17,7 +17,7 @@ use attorn_log::tiles::add_to_bundle;
 use attorn_log::tree::leaf_hash;
 
 use crate::backup::keep;
-use crate::bundled::{BUNDLE_ENTRIES, Bundled, ROOT_LEVEL, last_of, root_of};
+use crate::bundled::{BUNDLE_ENTRIES, Bundled, ROOT_LEVEL, Whole, last_of, root_of};
 use crate::bundler::write;
 use crate::commit::Store;
 use crate::error::{ReadError, StorageError};
@@ -25,7 +25,7 @@ use crate::far;
 use crate::integrity::BadBundle;
 use crate::places::{Places, at};
 use crate::redo::Write;
-use crate::repair::{RepairError, causes, free_name};
+use crate::repair::{RepairError, causes, free_name, is_there};
 use crate::salvage::salvage;
 use crate::seek::{Seeker, seek};
 use crate::trees::entry_in;
@@ -41,6 +41,8 @@ pub(crate) struct Held {
 #[derive(Default)]
 struct Bundle {
     root: Option<Hash>,
+    /// Those that stand with its last entry.
+    nodes: Vec<Hash>,
     /// A bit for each entry that is there with its bytes.
     entries: [u64; 4],
 }
@@ -62,7 +64,10 @@ impl Held {
         self.is_served = self.is_served || entry.bytes.is_empty() || (self.says_served)(entry.bytes);
         let place = usize::try_from(entry.index % BUNDLE_ENTRIES).unwrap_or(0);
         let bundle = self.bundles.entry(entry.index / BUNDLE_ENTRIES).or_default();
-        bundle.root = entry.root.or(bundle.root);
+        if let Some(root) = entry.root() {
+            bundle.root = Some(root);
+            bundle.nodes = entry.hashes.iter().copied().map(Hash).collect();
+        }
         if !entry.bytes.is_empty() {
             bundle.entries[place / 64] |= 1 << (place % 64);
         }
@@ -78,10 +83,16 @@ impl Held {
         Ok(Some(format!("`{}` is missing, and what was published of the log with it: {SIGNED_ANEW}", path.display())))
     }
 
-    /// What is wrong with each file of these bundles in a copy of `source`, and whether it matters. One that was never
+    /// What is wrong with each file of these bundles in a copy of `source`, and whether it matters; all others are shown, with the
+    /// nodes that stand with the last entry. One that was never
     /// bundled has no file; that it was is seen by what was noted then, by a file of a later one, and by a log of which all
     /// that was published is gone; where nothing was noted, by its directory.
-    pub(crate) fn bad_files(&self, bundled: &Bundled, source: &Bundled) -> Result<Vec<String>, (PathBuf, io::Error)> {
+    pub(crate) fn bad_files(
+        &self,
+        bundled: &Bundled,
+        source: &Bundled,
+        show: &mut dyn FnMut(u64, &Whole, &[Hash]),
+    ) -> Result<Vec<String>, (PathBuf, io::Error)> {
         let (mut bad, mut is_later_there, mut settled) = (Vec::new(), false, false);
         let noted = source.noted();
         for (looked_at, (number, bundle)) in self.bundles.iter().rev().enumerate() {
@@ -106,9 +117,11 @@ impl Held {
                 }
             }
             is_later_there |= there(&path)?;
-            bad.extend(bundled.read(*number, root).err().map(|error| {
-                if bundle.is_whole() { format!("{}; {ELSEWHERE}", error.short()) } else { error.to_string() }
-            }));
+            match bundled.read(*number, root) {
+                Err(error) if bundle.is_whole() => bad.push(format!("{}; {ELSEWHERE}", error.short())),
+                Err(error) => bad.push(error.to_string()),
+                Ok(whole) => show(*number, &whole, &bundle.nodes),
+            }
         }
         bad.reverse();
         Ok(bad)
@@ -203,7 +216,7 @@ impl Seeker for Wanted<'_> {
 fn put_back<'a>(places: &Places, bad: &BadBundle, entries: impl Iterator<Item = &'a Vec<u8>>) -> io::Result<()> {
     let mut bytes = Vec::new();
     entries.for_each(|entry| add_to_bundle(&mut bytes, entry));
-    if bad.path.try_exists()? {
+    if is_there(&bad.path)? {
         fs::rename(&bad.path, free_name(&bad.path)?)?;
     }
     write(&places.dir, &mut None, &bad.path, &bytes)

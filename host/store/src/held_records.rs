@@ -65,9 +65,10 @@ impl HeldRecords {
     }
 
     /// What is wrong with each file in which records of these should be, in the directory that was copied.
-    pub(crate) fn bad_files(&self, (bundled, epoch): (&Bundled, u64), files: &RecordFiles) -> Vec<String> {
+    pub(crate) fn bad_files(&self, (bundled, epoch, size): (&Bundled, u64, u64), files: &RecordFiles) -> Vec<String> {
         let (mut due, mut seen) = (BTreeMap::<u64, Vec<(&Key, &Whole)>>::new(), BTreeSet::new());
-        let end = bundled.noted_filed().unwrap_or(0).saturating_mul(BUNDLE_ENTRIES);
+        // Whoever wrote the note: of a bundle that is not full there is no file.
+        let end = bundled.noted_filed().unwrap_or(0).min(size / BUNDLE_ENTRIES) * BUNDLE_ENTRIES;
         for (index, id) in self.named.range(..end) {
             let found = self.whole.get_key_value(&Key::decision(id));
             // One that was written once more stays where it is.

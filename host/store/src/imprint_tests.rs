@@ -12,7 +12,8 @@ use crate::boot::Boot;
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError};
 use crate::fixtures::{
-    add, batch, body, copy, counter, decided, decision, id, lazy, meta, new_store, ours, put, unlocked,
+    add, batch, body, copy, counter, decided, decision, forge_parts, forge_parts_beside, id, meta, new_store, ours,
+    put, unlocked,
 };
 use crate::integrity::IntegrityError;
 use crate::key::{Key, KeyPurpose};
@@ -150,19 +151,6 @@ fn refused(opened: Result<Store, OpenError>) -> ImprintError {
     }
 }
 
-/// Make base copy and journal of what the engine holds, as whoever may write files can: no key is needed for it.
-fn forge_parts(dir: &Path) {
-    let places = Places::of(dir);
-    let trees = Trees::open(&places.engine).unwrap();
-    let ((_, head), store) = (trees.head().unwrap().unwrap(), trees.store_id().unwrap().unwrap());
-    for part in [&places.base, &places.journal] {
-        fs::remove_dir_all(part).unwrap();
-        fs::create_dir(part).unwrap();
-    }
-    base::write(&places.base, store, head.version, &trees).unwrap();
-    journal::Journal::create(&places.journal, store, head.version, lazy().pace.segments).unwrap();
-}
-
 #[tokio::test]
 async fn a_state_that_somebody_else_wrote_is_not_opened_and_made_anew_where_that_can_be() {
     for forgery in ALL {
@@ -196,7 +184,7 @@ async fn where_base_copy_and_journal_say_the_same_nothing_is_taken_until_somebod
             error => panic!("{forgery:?} {error:?}"),
         }
         assert_eq!(refused(Store::open(dir.path(), &ours())).to_string(), expected, "{forgery:?}");
-        let accepted = Store::repair_with(dir.path(), &ours(), (ForeignState::Accepted, &|_| true)).unwrap();
+        let accepted = Store::repair_with(dir.path(), &ours(), None, (ForeignState::Accepted, &|_| true)).unwrap();
         let Repaired::NewJournal { problem, foreign: ForeignState::Accepted, .. } = accepted else {
             panic!("{forgery:?} {accepted:?}")
         };
@@ -220,14 +208,9 @@ async fn where_base_copy_and_journal_say_the_same_nothing_is_taken_until_somebod
 #[tokio::test]
 async fn where_base_copy_and_journal_alone_are_not_ours_a_repair_begins_new_ones() {
     let (dir, before, row) = store().await;
-    let whole = TempDir::new().unwrap();
-    copy(&dir.path().join("store"), &whole.path().join("store"));
-    Forgery::Change.make(dir.path(), &before, &row);
-    forge_parts(dir.path());
-    fs::remove_dir_all(dir.path().join("store")).unwrap();
-    copy(&whole.path().join("store"), &dir.path().join("store"));
+    forge_parts_beside(dir.path(), |dir| Forgery::Change.make(dir, &before, &row));
     let scratch = TempDir::new().unwrap();
-    let looked = Store::look(dir.path(), &ours(), scratch.path()).unwrap();
+    let looked = Store::look(dir.path(), &ours(), None, scratch.path()).unwrap();
     assert!(looked.bad.len() == 1 && looked.bad[0].contains("something in it was changed"), "{:?}", looked.bad);
     drop(looked);
     let repaired = Store::repair(dir.path(), &ours()).unwrap();
@@ -242,12 +225,7 @@ async fn where_base_copy_and_journal_alone_are_not_ours_a_repair_begins_new_ones
 #[tokio::test]
 async fn base_copy_and_journal_that_are_not_ours_are_replaced_by_a_store_that_is() {
     let (dir, before, row) = store().await;
-    let whole = TempDir::new().unwrap();
-    copy(&dir.path().join("store"), &whole.path().join("store"));
-    Forgery::Change.make(dir.path(), &before, &row);
-    forge_parts(dir.path());
-    fs::remove_dir_all(dir.path().join("store")).unwrap();
-    copy(&whole.path().join("store"), &dir.path().join("store"));
+    forge_parts_beside(dir.path(), |dir| Forgery::Change.make(dir, &before, &row));
     let store = Store::open(dir.path(), &ours()).unwrap();
     let backup = TempDir::new().unwrap();
     let backed_up = |n: u32| Store::back_up(dir.path(), &backup.path().join(n.to_string()));
@@ -282,11 +260,30 @@ async fn a_base_copy_of_what_somebody_else_wrote_meanwhile_is_not_kept() {
     drop(store);
     let places = Places::of(dir.path());
     let last = base::all(&places.base).unwrap().pop().unwrap();
-    check_parts(&ours().key, (&last, &places.journal), &|| true).unwrap();
+    let bundled = crate::bundled::Bundled::of(&places.log, crate::open::FIRST_EPOCH);
+    check_parts(&ours().key, (&last, &places.journal), &bundled, &|| true).unwrap();
     assert!(matches!(refused(Store::open(dir.path(), &ours())), ImprintError::Differs));
     assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Rebuilt { .. }));
     let store = Store::open(dir.path(), &ours()).unwrap();
     assert_eq!(store.get(&meta(3)).await.unwrap().unwrap().value, b"value", "nothing was lost");
+}
+
+/// A newer base copy is of what somebody else wrote, as one is that nobody had the time to compare: an older one comes to
+/// the same as it should.
+#[tokio::test]
+async fn an_older_base_copy_is_taken_where_the_newest_is_not_ours() {
+    let (dir, before, row) = store().await;
+    let places = Places::of(dir.path());
+    Forgery::Change.make(dir.path(), &before, &row);
+    let trees = Trees::open(&places.engine).unwrap();
+    let ((_, head), id) = (trees.head().unwrap().unwrap(), trees.store_id().unwrap().unwrap());
+    base::write(&places.base, id, head.version, &trees).unwrap();
+    drop(trees);
+    fs::remove_dir_all(&places.engine).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
+    assert!(matches!(repaired, Repaired::Rebuilt { base, .. } if base < head.version), "{repaired:?}");
+    let store = Store::open(dir.path(), &ours()).unwrap();
+    assert_eq!(store.get(&meta(2)).await.unwrap().unwrap().value, b"value");
 }
 
 #[tokio::test]
@@ -314,7 +311,7 @@ async fn what_a_cut_off_store_would_be_made_anew_of_is_looked_at() {
     let (dir, before, row) = store().await;
     let look = || {
         let scratch = TempDir::new().unwrap();
-        let error = Store::look(dir.path(), &ours(), scratch.path()).map(drop).unwrap_err();
+        let error = Store::look(dir.path(), &ours(), None, scratch.path()).map(drop).unwrap_err();
         let LookError::Open(error) = error else { panic!("{error:?}") };
         error
     };
@@ -352,7 +349,7 @@ async fn another_key_is_told_and_never_accepted() {
     let (dir, ..) = store().await;
     let other = Ours { key: ImprintKey::of(&[8; 32]), ..ours() };
     assert!(matches!(refused(Store::open(dir.path(), &other)), ImprintError::OtherKey));
-    let error = Store::repair_with(dir.path(), &other, (ForeignState::Accepted, &|_| true)).unwrap_err();
+    let error = Store::repair_with(dir.path(), &other, None, (ForeignState::Accepted, &|_| true)).unwrap_err();
     assert!(matches!(error, RepairError::Integrity(IntegrityError::Imprint(ImprintError::OtherKey))), "{error:?}");
     Store::open(dir.path(), &ours()).unwrap();
     assert_eq!(format!("{:?}", ours().key), "ImprintKey([redacted])");
@@ -366,7 +363,7 @@ async fn a_store_from_before_there_were_imprints_is_accepted_and_not_opened() {
     fs::write(dir.path().join("store.format"), "attorn-store 4\n").unwrap();
     assert!(matches!(refused(Store::open(dir.path(), &ours())), ImprintError::Missing));
     assert_eq!(fs::read(dir.path().join("store.format")).unwrap(), b"attorn-store 4\n");
-    Store::repair_with(dir.path(), &ours(), (ForeignState::Accepted, &|_| true)).unwrap();
+    Store::repair_with(dir.path(), &ours(), None, (ForeignState::Accepted, &|_| true)).unwrap();
     Store::open(dir.path(), &ours()).unwrap().verify_integrity().await.unwrap();
 }
 
@@ -379,12 +376,12 @@ async fn nothing_is_accepted_by_a_root_key_that_opens_nothing() {
     engine(dir.path()).open_tree("head").unwrap().remove("imprint").unwrap();
     forge_parts(dir.path());
     let before = fs::read_dir(dir.path()).unwrap().count();
-    let error = Store::repair_with(dir.path(), &ours(), (ForeignState::Accepted, &|_| false)).unwrap_err();
+    let error = Store::repair_with(dir.path(), &ours(), None, (ForeignState::Accepted, &|_| false)).unwrap_err();
     assert!(matches!(error, RepairError::Integrity(IntegrityError::Imprint(ImprintError::OtherKey))), "{error:?}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), before, "nothing was moved");
     assert!(matches!(refused(Store::open(dir.path(), &ours())), ImprintError::Missing));
     let opens = |found: &KeyMaterialRecord| found.wrapped == key.wrapped;
-    Store::repair_with(dir.path(), &ours(), (ForeignState::Accepted, &opens)).unwrap();
+    Store::repair_with(dir.path(), &ours(), None, (ForeignState::Accepted, &opens)).unwrap();
     drop(Store::open(dir.path(), &ours()).unwrap());
 }
 
@@ -395,8 +392,43 @@ async fn a_store_that_is_called_older_than_it_is_is_not_opened() {
     Forgery::Change.make(dir.path(), &before, &row);
     for format in 1..=4 {
         fs::write(dir.path().join("store.format"), format!("attorn-store {format}\n")).unwrap();
-        assert!(matches!(refused(Store::open(dir.path(), &ours())), ImprintError::Missing), "{format}");
+        let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
+        assert!(matches!(error, OpenError::OtherFormat { said, .. } if said == format), "{error:?}");
+        // Nothing was done that is done for a store of that format.
+        let places = Places::of(dir.path());
+        assert!(!journal::segments(&places.journal).unwrap().is_empty() && places.has_base());
     }
+}
+
+#[tokio::test]
+async fn a_store_that_is_called_older_and_has_no_good_base_copy_is_repaired_and_loses_nothing() {
+    for format in [1, 4] {
+        let (dir, ..) = store().await;
+        let places = Places::of(dir.path());
+        fs::write(&places.marker, format!("attorn-store {format}\n")).unwrap();
+        for base in base::all(&places.base).unwrap() {
+            fs::write(&base.path, "damaged").unwrap();
+        }
+        let repaired = Store::repair(dir.path(), &ours()).unwrap();
+        let Repaired::NewJournal { foreign: ForeignState::Refused, aside, bases_aside, .. } = repaired else {
+            panic!("{repaired:?}")
+        };
+        assert!(!journal::segments(&aside).unwrap().is_empty() && bases_aside.is_some());
+        assert_eq!(fs::read(&places.marker).unwrap(), b"attorn-store 5\n");
+        let store = Store::open(dir.path(), &ours()).unwrap();
+        assert_eq!(store.get(&meta(1)).await.unwrap().unwrap().value, b"revoked");
+    }
+    // Where the machine stopped, nobody knows what the engine lacks, whatever is said of its format.
+    let (dir, ..) = store().await;
+    let places = Places::of(dir.path());
+    fs::write(&places.marker, "attorn-store 1\n").unwrap();
+    fs::remove_file(&places.boot).unwrap();
+    for base in base::all(&places.base).unwrap() {
+        fs::write(&base.path, "damaged").unwrap();
+    }
+    let foreign = (ForeignState::Accepted, &(|_: &_| true) as &dyn Fn(&_) -> bool);
+    assert!(Store::repair_with(dir.path(), &ours(), None, foreign).is_err());
+    assert_eq!(fs::read(&places.marker).unwrap(), b"attorn-store 1\n");
 }
 
 #[tokio::test]

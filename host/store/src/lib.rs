@@ -27,7 +27,9 @@ mod bundler;
 mod caught;
 mod commit;
 mod copier;
+mod damage;
 mod decided;
+mod doubled;
 mod end_of_log;
 mod ending;
 mod entry_reader;
@@ -53,6 +55,7 @@ mod links;
 mod look;
 mod lost;
 mod named;
+mod named_records;
 mod open;
 mod ours;
 mod parts;
@@ -63,6 +66,7 @@ mod proved;
 #[doc(hidden)]
 pub mod raw;
 mod read;
+mod record_walk;
 mod recorded;
 pub mod records;
 mod redo;
@@ -88,12 +92,11 @@ pub use commit::{Closed, Committed, QUEUE_BATCHES_MAX, QUEUE_BYTES_MAX, Store};
 pub use decided::digest_of;
 pub use entry_reader::EntryReader;
 pub use error::{CommitError, Failure, OpenError, PartsError, ReadError, StorageError};
-pub use filed::BadRecords;
 pub use files::{FileError, Files, create_beside, is_within, open_regular, open_regular_to_write};
 pub use head::EarlierEpoch;
 pub use imprint::{ForeignState, ImprintError, ImprintKey};
 pub use index::{Anew, EntryIndex, Indexed, Next, Order, Search, Term, Walk};
-pub use integrity::{BadBundle, Integrity, IntegrityError, Walked};
+pub use integrity::{BadBundle, Integrity, IntegrityError, Uncompared, Walked};
 pub use journal::JournalError;
 pub use key::{KEY_BYTES_MAX, Key, KeyKind, KeyPrefix, KeyPurpose};
 pub use look::{LookError, Looked, copy_apart};
@@ -101,7 +104,9 @@ pub use lost::LostFile;
 pub use named::{BadBlob, BadExport, BadNamed, NeededBy, PolicyPart};
 pub use open::FIRST_EPOCH;
 pub use ours::Ours;
+pub use parts::LogProblem;
 pub use read::{LogHead, PAGE_BYTES_MAX, PAGE_ITEMS_MAX, Page, StoredEntry, Versioned};
+pub use record_walk::BadRecords;
 pub use recorded::{GrantStanding, Recorded, StoredGrant};
 pub use remade::{Part, Remade, SaidBy};
 pub use repair::{FilesOf, RepairError, Repaired, Seen, free_name};
@@ -114,6 +119,8 @@ mod contention_tests;
 mod disk;
 #[cfg(test)]
 mod disk_tests;
+#[cfg(test)]
+mod ended_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]

@@ -33,7 +33,7 @@ async fn nothing_works_through_a_directory_that_is_a_link() {
         };
         refused(Store::open(dir.path(), &ours()).map(drop), "open");
         refused(Store::open_or_remake(dir.path(), &ours(), None).map(drop), "open or remake");
-        let look = Store::look(dir.path(), &ours(), &elsewhere.path().join("scratch")).map(drop);
+        let look = Store::look(dir.path(), &ours(), None, &elsewhere.path().join("scratch")).map(drop);
         assert!(look.unwrap_err().to_string().contains("is a link"), "{part}");
         let repair = Store::repair(dir.path(), &ours()).map(drop);
         assert!(repair.unwrap_err().to_string().contains("is a link"), "{part}");

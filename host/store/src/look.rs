@@ -19,14 +19,14 @@ use crate::boot::{Boot, LastUse};
 use crate::commit::Store;
 use crate::error::OpenError;
 use crate::far;
-use crate::files::{make_dir, open_regular};
+use crate::files::{irregular, is_irregular, make_dir, open_regular};
 use crate::imprint::ForeignState;
-use crate::integrity::IntegrityError;
+use crate::integrity::{IntegrityError, Walked};
 use crate::open::{open_whole, start};
 use crate::ours::Ours;
 use crate::parts;
 use crate::places::{FORMAT_WITHOUT_JOURNAL, Places, exists};
-use crate::repair::{RepairError, causes, could_be_made, not_remade};
+use crate::repair::{RepairError, Seen, causes, could_be_made, not_remade};
 use crate::setup::{Setup, Threads};
 
 /// How many bytes a file system keeps free beside what is copied to it.
@@ -44,6 +44,9 @@ pub struct Looked {
     pub bad: Vec<String>,
     /// What is as a server leaves it that was killed.
     pub notes: Vec<String>,
+    /// Which decision records base copy and journal have that are not what their entries name. Those that the store itself has
+    /// as well are said by a walk over it.
+    pub bad_decisions: Vec<String>,
 }
 
 /// Why a store cannot be looked at.
@@ -55,6 +58,9 @@ pub enum LookError {
     /// Its parts cannot be relied on.
     #[error("{0}")]
     Damaged(String),
+    /// Nor can its journal, without which nothing says what the database may lack.
+    #[error("{0}")]
+    JournalDamaged(String),
     /// It cannot be copied.
     #[error("`{}` cannot be copied to be looked at", path.display())]
     Copy {
@@ -73,35 +79,36 @@ impl Store {
     /// # Errors
     ///
     /// As [`Store::open`]; when there is no room for the copies.
-    pub fn look(dir: &Path, ours: &Ours, scratch: &Path) -> Result<Looked, LookError> {
+    pub fn look(dir: &Path, ours: &Ours, seen: Option<Seen>, scratch: &Path) -> Result<Looked, LookError> {
         let (places, boot) = (Places::of(dir), Boot::of_machine());
         let format = places.format()?;
         places.check_links()?;
         let lock = places.lock_to_look()?;
         if let Some(by) = places.cut_off(&boot, format)? {
             // Nobody looks at the engine, so what it would be made anew of is all that tells whether something is wrong.
-            return Err(match could_be_made(&places, ours, &scratch.join("made-anew")) {
-                Ok(()) => OpenError::CutOff { dir: places.dir, by },
+            return Err(match could_be_made(&places, ours, &scratch.join("made-anew"), seen) {
+                Ok(_) => OpenError::CutOff { dir: places.dir, by },
                 Err(RepairError::Integrity(IntegrityError::Imprint(error))) => error.into(),
                 Err(error) => not_remade(&places, by, error),
             }
             .into());
         }
-        let (mut bad, mut notes) = (Vec::new(), Vec::new());
+        let (mut bad, mut notes, mut bad_decisions) = (Vec::new(), Vec::new(), Vec::new());
         if format > FORMAT_WITHOUT_JOURNAL {
             look_at_parts(&places, boot.last_use(&places)?, (&mut bad, &mut notes));
             // Their checks fit whatever somebody wrote: only what they come to tells whether it is ours.
-            if bad.is_empty()
-                && let Err(error) = could_be_made(&places, ours, &scratch.join("made-anew"))
-            {
-                bad.push(not_whole(&causes(&error)));
+            if bad.is_empty() {
+                match could_be_made(&places, ours, &scratch.join("made-anew"), None) {
+                    Ok(walked) => bad_decisions = walked.bad_decisions,
+                    Err(error) => bad.push(not_whole(&causes(&error))),
+                }
             }
         }
         let copied = copied_places(&places, scratch);
         let journal = if exists(&places.journal)? { &places.journal } else { &places.new_journal };
         for (from, to) in [(&places.engine, &copied.engine), (journal, &copied.journal)] {
             if exists(from)? {
-                copy_apart(from, to).map_err(|source| LookError::Copy { path: from.clone(), source })?;
+                copy_apart(from, to).map_err(|source| not_copied(from, source))?;
             }
         }
         for empty in [&copied.base, &copied.blobs] {
@@ -111,8 +118,24 @@ impl Store {
         let opened = open_whole(&copied, (ours, ForeignState::Refused), format, setup.pace)
             .and_then(|opened| start(&copied, lock, opened, (&ours.key, setup)));
         let store = opened.map_err(|error| named(error, (scratch, dir)))?;
-        Ok(Looked { store, bad, notes })
+        Ok(Looked { store, bad, notes, bad_decisions })
     }
+}
+
+impl Looked {
+    /// What is said of decision records that base copy and journal have otherwise than the store.
+    #[must_use]
+    pub fn bad_in_parts(bad_decisions: &[String], walked: &Walked) -> Option<String> {
+        bad_decisions.iter().find(|bad| !walked.bad_decisions.contains(bad)).map(|bad| not_whole(bad))
+    }
+}
+
+/// What is no file is no reason to look for room.
+fn not_copied(path: &Path, source: io::Error) -> LookError {
+    if is_irregular(&source) {
+        return LookError::Damaged(format!("`{}` is not what was written: {source}", path.display()));
+    }
+    LookError::Copy { path: path.to_owned(), source }
 }
 
 /// Where everything stands for whoever only looks.
@@ -124,7 +147,11 @@ fn copied_places(places: &Places, scratch: &Path) -> Places {
 fn named(error: OpenError, (scratch, dir): (&Path, &Path)) -> LookError {
     match error {
         error @ (OpenError::OtherLog { .. } | OpenError::InUse { .. } | OpenError::Imprint(_)) => error.into(),
-        error => LookError::Damaged(causes(&error).replace(&*scratch.to_string_lossy(), &dir.to_string_lossy())),
+        error => {
+            let said = causes(&error).replace(&*scratch.to_string_lossy(), &dir.to_string_lossy());
+            let is_journal = matches!(error, OpenError::Journal(_));
+            if is_journal { LookError::JournalDamaged(said) } else { LookError::Damaged(said) }
+        }
     }
 }
 
@@ -208,7 +235,7 @@ struct Listed {
 
 fn listed(from: &Path, to: &Path, depth: u32) -> io::Result<Vec<Listed>> {
     if !fs::symlink_metadata(from)?.is_dir() {
-        return Err(io::Error::other("it is no directory"));
+        return Err(irregular("it is no directory".to_owned()));
     }
     let mut files = Vec::new();
     for entry in fs::read_dir(from)? {
@@ -220,7 +247,7 @@ fn listed(from: &Path, to: &Path, depth: u32) -> io::Result<Vec<Listed>> {
         } else if kind.is_file() {
             files.push(Listed { from: path, to, bytes: entry.metadata()?.len() });
         } else {
-            return Err(io::Error::other(format!("`{}` in it is no regular file", entry.file_name().display())));
+            return Err(irregular(format!("`{}` in it is no regular file", entry.file_name().display())));
         }
     }
     Ok(files)

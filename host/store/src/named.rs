@@ -7,18 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind};
-use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use attorn_core::{Digest, PolicyId};
-use attorn_log::{Checks, Epoch, verify_export_with};
+use attorn_log::{Checks, Epoch, verify_export_and_show};
 
 use crate::commit::Store;
 use crate::error::StorageError;
 use crate::files::{TEMPORARY, open_regular};
 use crate::integrity::IntegrityError;
 use crate::key::{Key, KeyKind, KeyPrefix, KeyPurpose};
+use crate::named_records::NamedRecords;
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
 use crate::records::{
     KeyMaterialRecord, LogEpochRecord, PolicySettings, PolicyVersionRecord, Record as _, RecordError,
@@ -195,15 +195,19 @@ impl Named {
         self.blobs.entry(digest.to_string()).or_default().insert(needed_by);
     }
 
-    /// Read all of them within a directory. `unread` says which of them could not be copied there, and why.
-    pub(crate) fn check(&self, dir: &Path, unread: &BTreeMap<PathBuf, String>) -> io::Result<BadNamed> {
+    /// Read all of them within a directory. `unread` says which of them could not be copied there, and why. What the entries
+    /// of earlier epochs name is taken in by `records`.
+    pub(crate) fn check(
+        &self,
+        dir: &Path,
+        unread: &BTreeMap<PathBuf, String>,
+        records: &mut NamedRecords,
+    ) -> io::Result<BadNamed> {
         let mut bad = BadNamed { blobs: self.check_blobs(dir, unread)?, exports: Vec::new() };
-        for (number, record) in &self.epochs {
-            let path = dir.join(EPOCHS).join(format!("{number}.export"));
-            let problem = unread.get(&path).cloned().or_else(|| problem_of_export(&path, record));
-            if let Some(problem) = problem {
-                bad.exports.push(BadExport { path, epoch: record.epoch(), problem });
-            }
+        for record in self.epochs.values() {
+            let (path, epoch) = (export_path(dir, record.epoch()), record.epoch());
+            let problem = unread.get(&path).cloned().or_else(|| read_export(&path, record, records));
+            bad.exports.extend(problem.map(|problem| BadExport { path, epoch, problem }));
         }
         bad.exports.extend(self.strange_exports(&dir.join(EPOCHS))?);
         Ok(bad)
@@ -307,14 +311,32 @@ fn problem_of_blob(path: &Path, name: &str) -> Option<String> {
     }
 }
 
-fn problem_of_export(path: &Path, record: &LogEpochRecord) -> Option<String> {
+/// Where what is kept of an epoch that has ended is, within a store's directory and within a backup.
+pub(crate) fn export_path(dir: &Path, epoch: Epoch) -> PathBuf {
+    dir.join(EPOCHS).join(format!("{epoch}.export"))
+}
+
+/// Take in which records the entries of an epoch name that has ended, if they are as they were signed. Else it is said what
+/// is wrong, and nothing is known of them.
+pub(crate) fn read_export(path: &Path, record: &LogEpochRecord, records: &mut NamedRecords) -> Option<String> {
+    let epoch = record.epoch();
+    let problem = problem_of_export(path, record, |index, bytes| records.read(epoch, index, bytes));
+    if problem.is_some() {
+        records.forget(epoch);
+    }
+    problem
+}
+
+/// What is wrong with what is kept of an epoch that has ended. Each of its entries is shown on the way, with its index; what
+/// was shown counts only if nothing is wrong.
+fn problem_of_export(path: &Path, record: &LogEpochRecord, show: impl FnMut(u64, &[u8])) -> Option<String> {
     let file = match open_regular(path) {
         Err(error) => return Some(format!("it {}", unreadable(&error))),
         Ok(file) => BufReader::new(file),
     };
     // What was bad when the epoch ended is not bad because it is copied.
     let checks = Checks { trusted: Some(&record.key), bad: &record.bad, ..Checks::default() };
-    let verified = match verify_export_with(file, &checks, NonZeroU64::MAX, |_| {}) {
+    let verified = match verify_export_and_show(file, &checks, show) {
         Err(error) => return Some(causes(&error)),
         Ok(verified) => verified,
     };

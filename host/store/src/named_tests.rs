@@ -117,10 +117,10 @@ async fn what_records_name_is_read_in_stores_and_in_backups() {
     record.checkpoint = signer.sign(1, attorn_log::Hash([1; 32])).note().to_owned();
     let path = dir.path().join("other");
     fs::write(&path, &whole).unwrap();
-    let problem = problem_of_export(&path, &record).unwrap();
+    let problem = problem_of_export(&path, &record, |_, _| {}).unwrap();
     assert_eq!(problem, "it does not end where the log says that the epoch ended");
     record.checkpoint = signer.sign(0, attorn_log::Hash::EMPTY_ROOT).note().to_owned();
-    assert_eq!(problem_of_export(&path, &record), None);
+    assert_eq!(problem_of_export(&path, &record, |_, _| {}), None);
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use crate::commit::{Applied, QUEUE_BATCHES_MAX, Shared, Store};
 use crate::copier::{Copier, Due};
 use crate::end_of_log;
 use crate::ending::{Closing, Ending, Last};
-use crate::error::{OpenError, StorageError};
+use crate::error::{DAMAGED, OpenError, StorageError};
 use crate::filed::RecordFiles;
 use crate::files::{make_dir, remove_temporary};
 use crate::filing::Filing;
@@ -91,8 +91,11 @@ impl Store {
         if exists(&places.marker)? {
             return Err(OpenError::AlreadyThere { dir: places.dir }.into());
         }
-        if exists(&places.engine)? {
-            return Err(OpenError::HalfMade { dir: places.dir }.into());
+        // Parts of one that was lost or never finished are not written over.
+        if let Err(error) = places.format()
+            && !matches!(error, OpenError::NotThere { .. })
+        {
+            return Err(error.into());
         }
         setup.boot.say_open(&places)?;
         make_dir(&places.blobs).map_err(at(&places.blobs))?;
@@ -146,8 +149,8 @@ impl Store {
     ) -> Result<Self, OpenError> {
         let (places, format, lock) = locked(dir)?;
         if let Some(by) = places.cut_off(&setup.boot, format)? {
-            let repair = Repair::of(&places, ours, &setup.boot);
-            repair.after_cut(by, seen).map_err(|error| not_remade(&places, by, error))?;
+            let repair = Repair { seen, ..Repair::of(&places, ours, &setup.boot) };
+            repair.after_cut(by).map_err(|error| not_remade(&places, by, error))?;
         }
         open_locked(&places, lock, ours, format, setup)
     }
@@ -195,6 +198,9 @@ pub(crate) fn open_whole(
 /// What a panic said.
 pub(crate) fn said(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    if text.is_some_and(|text| text.contains("Corruption {")) {
+        return DAMAGED.to_owned();
+    }
     format!("the engine panicked: {}", text.unwrap_or("it did not say why"))
 }
 
@@ -204,10 +210,16 @@ fn open_parts(
     format: u32,
     pace: Pace,
 ) -> Result<Opened, OpenError> {
-    if format < FORMAT_WITH_IMPRINT && foreign == ForeignState::Refused {
-        return Err(ImprintError::Missing.into());
-    }
     let trees = Trees::open(&places.engine)?;
+    if format < FORMAT_WITH_IMPRINT {
+        // Before anything is done that is done for a store of that format: its journal would be begun anew, say.
+        if trees.imprint()?.is_some() {
+            return Err(OpenError::OtherFormat { path: places.marker.clone(), said: format });
+        }
+        if foreign == ForeignState::Refused {
+            return Err(ImprintError::Missing.into());
+        }
+    }
     // Opening may have cut a torn end and written files anew.
     sync_files(&places.engine)?;
     remove_temporary(&places.blobs).map_err(at(&places.blobs))?;
@@ -309,6 +321,10 @@ pub(crate) fn start(
     let key = key.clone();
     let shared =
         Arc::new(Shared { trees, key, bundled, records, log, applied, horizon, edge, endings, cpu, filed, bad_parts });
+    if !exists(&places.base)? {
+        // All copies are gone with it, and the copier makes one at once.
+        make_dir(&places.base).map_err(at(&places.base))?;
+    }
     let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
     let copier = Copier {
         shared: Arc::clone(&shared),

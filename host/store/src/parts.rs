@@ -7,12 +7,20 @@
 //!
 //! Nothing is changed here.
 
+mod log;
+mod records;
+
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use attorn_log::Epoch;
 
+pub(crate) use self::log::LogOfParts;
+pub use self::log::LogProblem;
+pub(crate) use self::records::{look_at_rows, read_base, replay, take_entry};
+
 use crate::base::{self, Base, BaseError};
+use crate::bundled::Bundled;
 use crate::error::PartsError;
 use crate::frame::StoreId;
 use crate::imprint::{self, ImprintKey};
@@ -29,24 +37,32 @@ const READS_MAX: u32 = 10;
 pub(crate) fn look(places: &Places, key: &ImprintKey, goes_on: &dyn Fn() -> bool) -> Option<Result<(), PartsError>> {
     let read = || {
         let bases = base::all(&places.base).map_err(|source| BaseError::Io { path: places.base.clone(), source })?;
-        let (base, _, store) = newest_readable(&places.base, bases, goes_on)?;
+        let (base, epoch, store) = newest_readable(&places.base, bases, goes_on)?;
         read_journal(&places.journal, (&base, store), goes_on)?;
-        compare(key, (&base, &places.journal), goes_on)
+        let parts = (&base, places.journal.as_path());
+        compare(key, parts, &Bundled::of(&places.log, epoch), goes_on)?;
+        again(|| records::compare(&places.dir, parts, epoch, goes_on))
     };
     let found = read();
     // What was not read to its end for this tells nothing.
     goes_on().then_some(found)
 }
 
-/// See whether what base copy and journal come to is ours.
+/// See whether what base copy and journal come to is ours: the state, and each entry of the log that they have.
 pub(crate) fn compare(
     key: &ImprintKey,
-    (base, journal): (&Base, &Path),
+    parts: (&Base, &Path),
+    bundled: &Bundled,
     goes_on: &dyn Fn() -> bool,
 ) -> Result<(), PartsError> {
+    again(|| imprint::check_parts(key, parts, bundled, goes_on))
+}
+
+/// While a group is being written the journal may look damaged for a moment.
+fn again(mut compare: impl FnMut() -> Result<(), PartsError>) -> Result<(), PartsError> {
     let mut reads = 1;
     loop {
-        match imprint::check_parts(key, (base, journal), goes_on) {
+        match compare() {
             Err(PartsError::Journal(JournalError::Damaged { .. })) if reads < READS_MAX => reads += 1,
             compared => return compared,
         }

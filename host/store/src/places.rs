@@ -21,9 +21,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
+use crate::base;
 use crate::boot::{Boot, CutOffBy, LastUse};
 use crate::error::OpenError;
-use crate::files::{create_beside, open_lock, open_lock_to_look, open_regular, read_regular_text, sync_dir};
+use crate::files::{
+    create_beside, open_lock, open_lock_to_look, open_regular, read_regular_text, sync_dir, with_way_out,
+};
 use crate::links;
 use crate::trees::{LOCK_PAUSE, LOCK_WAIT};
 
@@ -89,15 +92,28 @@ impl Places {
 
     /// The format of the store that is here.
     pub(crate) fn format(&self) -> Result<u32, OpenError> {
-        if !exists(&self.marker)? {
+        // A link that leads nowhere is there.
+        let found = fs::symlink_metadata(&self.marker);
+        if found.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             let dir = self.dir.clone();
-            return Err(if exists(&self.engine)? { OpenError::HalfMade { dir } } else { OpenError::NotThere { dir } });
+            return Err(if self.has_base() {
+                OpenError::FormatLost { dir }
+            } else if exists(&self.engine)? {
+                OpenError::HalfMade { dir }
+            } else {
+                OpenError::NotThere { dir }
+            });
         }
         match read_marker(&self.marker)? {
             0 => Err(OpenError::NoFormat { path: self.marker.clone() }),
             found if found > FORMAT => Err(OpenError::NewerFormat { found, known: FORMAT }),
             format => Ok(format),
         }
+    }
+
+    /// Whether there is anything that a store could be made anew of.
+    pub(crate) fn has_base(&self) -> bool {
+        base::all(&self.base).is_ok_and(|bases| !bases.is_empty())
     }
 
     pub(crate) fn lock(&self) -> Result<Lock, OpenError> {
@@ -178,13 +194,16 @@ pub(crate) fn exists(path: &Path) -> Result<bool, OpenError> {
     path.try_exists().map_err(at(path))
 }
 
+/// What to do where something else stands in the place of the marker.
+const FORMAT_AWAY: &str = "move it away, and `attorn repair` writes it anew, if base copy and journal are whole";
+
 /// More bytes than a marker has.
 const MARKER_BYTES_MAX: u64 = 1 << 10;
 
 fn read_marker(path: &Path) -> Result<u32, OpenError> {
     let text = match read_regular_text(path, MARKER_BYTES_MAX) {
         Err(error) if error.kind() == ErrorKind::InvalidData => String::new(),
-        text => text.map_err(at(path))?,
+        text => text.map_err(|error| at(path)(with_way_out(error, FORMAT_AWAY)))?,
     };
     let format = text.strip_suffix('\n').and_then(|line| line.split_once(' '));
     let format = format.filter(|(magic, _)| *magic == MARKER_MAGIC).and_then(|(_, format)| format.parse().ok());

@@ -26,6 +26,7 @@ fn approval(state: ApprovalState) -> ApprovalRecord {
         asked_of: digest(9),
         agent: id("bot"),
         owners: vec![id("team@example.org")],
+        registrars: Vec::new(),
         delegation: Some(id("dlg_1")),
         code: "BCDF-GHJK".into(),
         decision: DecisionId::from_random([2; 16]),

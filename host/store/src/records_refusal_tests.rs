@@ -104,7 +104,8 @@ fn an_agent_can_be_suspended_for_ever_and_retired_once() {
     let mut large = agent();
     large.labels.insert(id("big"), "x".repeat(AgentRecord::BYTES_MAX - 1_000));
     let jwks = BTreeMap::from([(id(THUMBPRINT), json("{}"))]);
-    let mut record = AgentRecord::new(large, jwks, Vec::new(), TimeMs(0)).unwrap();
+    let registered = StateChange { state: AgentState::Active, at: TimeMs(0), by: id("ada") };
+    let mut record = AgentRecord::new(large, jwks, vec![registered], TimeMs(0)).unwrap();
     let change = |state| StateChange { state, at: TimeMs(u64::MAX), by: id(&"o".repeat(64)) };
     for _ in 0..AgentRecord::HISTORY_MAX {
         record.change_state(change(AgentState::Suspended)).unwrap();
@@ -113,6 +114,8 @@ fn an_agent_can_be_suspended_for_ever_and_retired_once() {
     }
     record.change_state(change(AgentState::Retired)).unwrap();
     assert_eq!(record.history().len(), AgentRecord::HISTORY_MAX);
+    // However often: who registered it is known for ever.
+    assert_eq!(record.registrar(), Some(&id("ada")));
     assert_eq!(record.change_state(change(AgentState::Active)), Err(AgentRecordError::Retired));
     assert_eq!(record.agent().state, AgentState::Retired);
 }

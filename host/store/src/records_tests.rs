@@ -111,12 +111,18 @@ fn agents_and_keys() {
         ),
     );
     golden(
-        &KeyOwnerRecord { thumbprint: id(THUMBPRINT), owner: KeyOwner::Agent(id("bot")) },
+        &KeyOwnerRecord { thumbprint: id(THUMBPRINT), owner: KeyOwner::Agent(id("bot")), registrar: Some(id("ada")) },
+        "key_owner/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        r#"{"thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","owner":{"agent":"bot"},"registrar":"ada"}"#,
+    );
+    // As those are that were written before it was kept who registered them.
+    golden(
+        &KeyOwnerRecord { thumbprint: id(THUMBPRINT), owner: KeyOwner::Agent(id("bot")), registrar: None },
         "key_owner/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         r#"{"thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","owner":{"agent":"bot"}}"#,
     );
     golden(
-        &KeyOwnerRecord { thumbprint: id(THUMBPRINT), owner: KeyOwner::ResourceServer(id("bank")) },
+        &KeyOwnerRecord { thumbprint: id(THUMBPRINT), owner: KeyOwner::ResourceServer(id("bank")), registrar: None },
         "key_owner/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         r#"{"thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","owner":{"resource_server":"bank"}}"#,
     );
@@ -124,7 +130,7 @@ fn agents_and_keys() {
 
 #[test]
 fn identities_and_who_vouches_for_them() {
-    let owner = IdentityOwnerRecord { subject: spiffe(), agent: id("bot") };
+    let owner = IdentityOwnerRecord { subject: spiffe(), agent: id("bot"), registrar: None };
     let digest = Digest::from_bytes(blake3::derive_key(
         "attorn identity subject v1",
         br#"{"spiffe":"spiffe://example.org/bot"}"#,
@@ -155,7 +161,7 @@ fn workloads_and_who_vouches_for_them() {
     let text = r#"{"workload":{"issuer":"https://k8s.example","subject":"system:serviceaccount:billing:bot"}}"#;
     let digest = Digest::from_bytes(blake3::derive_key("attorn identity subject v1", text.as_bytes()));
     golden(
-        &IdentityOwnerRecord { subject, agent: id("bot") },
+        &IdentityOwnerRecord { subject, agent: id("bot"), registrar: None },
         &format!("identity_owner/{digest}"),
         &format!(r#"{{"subject":{text},"agent":"bot"}}"#),
     );

@@ -14,12 +14,13 @@ use std::path::Path;
 
 use crate::bundler::write;
 use crate::error::StorageError;
-use crate::filed::{self, BadRecords, Filed, RecordFiles, digest_in};
+use crate::filed::{self, Filed, RecordFiles, digest_in};
 use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::places::{Places, at};
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
+use crate::record_walk::BadRecords;
 use crate::redo::Write;
-use crate::repair::{RepairError, free_name, nowhere};
+use crate::repair::{RepairError, free_name, is_there, nowhere};
 use crate::salvage::salvage;
 use crate::seek::{Seeker, seek};
 use crate::trees::{Stored, TreeName, Trees, ValueError};
@@ -185,7 +186,7 @@ fn file_of(records: &BTreeMap<Key, Record>) -> Option<Vec<u8>> {
 }
 
 fn put_back(places: &Places, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if path.try_exists()? {
+    if is_there(path)? {
         fs::rename(path, free_name(path)?)?;
     }
     write(&places.dir, &mut None, path, bytes)

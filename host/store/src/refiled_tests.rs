@@ -5,10 +5,11 @@ use std::path::Path;
 
 use super::tests::{BUNDLED, DECISIONS, file, filed, filled, flip, key, put_back, read, record};
 use crate::base::{self, BaseError};
+use crate::batch::Batch;
 use crate::bundled::BUNDLE_ENTRIES;
 use crate::commit::Store;
 use crate::filed::RecordFiles;
-use crate::fixtures::{batch, decision, lazy, ours};
+use crate::fixtures::{batch, decided, decision, lazy, ours};
 use crate::follower::Pace;
 use crate::journal::Journal;
 use crate::places::Places;
@@ -162,7 +163,11 @@ async fn what_was_written_once_more_after_it_was_filed_leaves_an_empty_place() {
     for n in [0, 7, 255] {
         let text = Kept::Plain(JsonText::from_canonical("{}".to_owned()));
         let again = DecisionRecord { id: decision(n), text };
-        store.commit(batch(|batch| batch.put_record(&again))).await.unwrap();
+        let fill = |batch: &mut Batch| {
+            batch.put_record(&again);
+            batch.entries.push(decided(n));
+        };
+        store.commit(batch(fill)).await.unwrap();
     }
     let whole = store.verify_integrity().await.unwrap();
     drop(store);

@@ -13,7 +13,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use attorn_core::Digest;
 use serde::{Deserialize, Serialize};
@@ -22,13 +22,14 @@ use crate::batch::Batch;
 use crate::boot::replace;
 use crate::commit::Store;
 use crate::error::{OpenError, ReadError, StorageError};
-use crate::files::{open_regular, sync_dir};
+use crate::files::{open_regular, sync_dir, with_way_out};
 use crate::head::Head;
 use crate::integrity::Integrity;
 use crate::key::Key;
 use crate::places::{Places, at};
 use crate::records::json;
 use crate::redo::Write;
+use crate::repair::{causes, free_name};
 use crate::trees::{Stored, TreeName, Trees};
 
 /// More are never kept. The oldest go first.
@@ -37,6 +38,8 @@ const KEPT: usize = 16;
 const PROBLEM_BYTES_MAX: usize = 4 << 10;
 /// No file that was written here is longer, however much of it is escaped.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+/// What to do where the file is not what was written.
+const WAY_OUT: &str = "`attorn repair` moves it aside, while no server runs, and the log says so";
 const CUT_OFF: &str = " … (cut off)";
 
 /// What was made anew.
@@ -49,6 +52,8 @@ pub enum Part {
     Journal,
     /// Files with checkpoints of the log, which are not the store's.
     Published,
+    /// What it was is not known any more: the file that said so was not what was written.
+    Unknown,
 }
 
 /// That something was made anew.
@@ -136,6 +141,38 @@ impl Store {
         note(&self.places, Remade::new(Part::Published, true, problem, integrity))
     }
 
+    /// Move the file aside that says what was made anew, if it is not what was written: no server starts with it. What was
+    /// wrong with it, and where it is now, comes back.
+    ///
+    /// # Errors
+    ///
+    /// When somebody uses the store, or it cannot be read or moved.
+    pub fn set_remade_aside(dir: &Path) -> Result<Option<(String, PathBuf)>, OpenError> {
+        let places = Places::of(dir);
+        match read(&places) {
+            Err(error) if !error.is_altered() => return Err(error),
+            Err(_) => {}
+            Ok(_) => return Ok(None),
+        }
+        places.check_links()?;
+        let _lock = places.lock()?;
+        // Whoever held it may have written it meanwhile.
+        let Err(error) = read(&places) else { return Ok(None) };
+        let path = &places.remade;
+        let aside = free_name(&path.with_extension("remade.aside")).map_err(at(path))?;
+        fs::rename(path, &aside).and_then(|()| sync_dir(&places.dir)).map_err(at(path))?;
+        Ok(Some((causes(&error), aside)))
+    }
+
+    /// Keep for the log that what was made anew before is not known, because the file that said so was moved aside.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn note_unknown(&self, problem: &str, integrity: &Integrity) -> Result<(), OpenError> {
+        note(&self.places, Remade::new(Part::Unknown, true, problem, integrity))
+    }
+
     /// All of it is in the log: the file goes.
     pub fn remade_is_said(&self) -> Result<(), OpenError> {
         let path = &self.places.remade;
@@ -189,13 +226,14 @@ fn read(places: &Places) -> Result<Vec<Remade>, OpenError> {
     let path = &places.remade;
     let file = match open_regular(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        file => file.map_err(at(path))?,
+        file => file.map_err(|error| at(path)(with_way_out(error, WAY_OUT)))?,
     };
-    let mut text = String::new();
-    let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(at(path))?;
+    let mut bytes = Vec::new();
+    let read = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(at(path))?;
     if read as u64 > FILE_BYTES_MAX {
         return Err(broken(path, &"it is longer than any that is written"));
     }
+    let text = String::from_utf8(bytes).map_err(|_| broken(path, &"it is no text"))?;
     let parsed =
         text.lines().map(|line| parse(line).ok_or_else(|| broken(path, &"a line of it is not what is written")));
     let all = parsed.collect::<Result<Vec<_>, _>>()?;
@@ -221,8 +259,7 @@ fn bounded(problem: &str) -> String {
 fn broken(path: &Path, why: &dyn std::fmt::Display) -> OpenError {
     let path = path.display();
     OpenError::Storage(StorageError::new(&format_args!(
-        "`{path}` cannot be relied on: {why}; it says what was made anew and is not in the log yet, so keep it elsewhere, \
-         and remove it"
+        "`{path}` cannot be relied on: {why}; it says what was made anew and is not in the log yet: {WAY_OUT}"
     )))
 }
 

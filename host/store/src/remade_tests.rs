@@ -45,7 +45,42 @@ fn a_file_that_was_not_written_here_is_named() {
         ("{}\n".to_owned(), "a line of it is not what is written"),
     ] {
         fs::write(&path, text).unwrap();
-        let error = crate::repair::causes(&store.remade().unwrap_err());
+        let error = store.remade().unwrap_err();
+        assert!(error.is_altered());
+        let error = causes(&error);
         assert!(error.contains(&format!("`{}` cannot be relied on: {why}; ", path.display())), "{error}");
     }
+}
+
+#[tokio::test]
+async fn what_is_not_what_was_written_is_moved_aside_and_said() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("store.remade");
+    drop(Store::create(dir.path(), ours()).unwrap());
+    assert_eq!(Store::set_remade_aside(dir.path()).unwrap(), None);
+    fs::write(&path, line("it failed", 0)).unwrap();
+    assert_eq!(Store::set_remade_aside(dir.path()).unwrap(), None);
+    let puts: [&dyn Fn(); 4] = [
+        &|| fs::write(&path, "{}\n").unwrap(),
+        &|| fs::write(&path, [0xff, b'\n']).unwrap(),
+        &|| std::os::unix::fs::symlink("/dev/zero", &path).unwrap(),
+        &|| fs::create_dir(&path).unwrap(),
+    ];
+    for (number, put) in (1..).zip(puts) {
+        fs::remove_file(&path).ok();
+        put();
+        let store = Store::open(dir.path(), &ours()).unwrap();
+        let said = causes(&store.remade().unwrap_err());
+        assert!(said.contains("`attorn repair` moves it aside"), "{said}");
+        // Whoever uses the store is not disturbed.
+        assert!(matches!(Store::set_remade_aside(dir.path()), Err(OpenError::InUse { .. })));
+        drop(store);
+        let (problem, aside) = Store::set_remade_aside(dir.path()).unwrap().unwrap();
+        assert_eq!((problem, &aside), (said, &dir.path().join(format!("store.remade.broken-{number}"))));
+        assert!(fs::symlink_metadata(&aside).is_ok() && fs::symlink_metadata(&path).is_err());
+    }
+    let store = Store::open(dir.path(), &ours()).unwrap();
+    store.note_unknown("it was broken", &store.verify_integrity().await.unwrap()).unwrap();
+    let all = store.remade().unwrap();
+    assert_eq!((all.len(), all[0].part, all[0].problem.as_str()), (1, Part::Unknown, "it was broken"));
 }

@@ -18,6 +18,7 @@
 
 mod aside;
 mod bad_files;
+mod differing;
 mod new_journal;
 mod rebuild;
 
@@ -27,11 +28,13 @@ use std::path::{Path, PathBuf};
 use attorn_log::Epoch;
 
 pub use self::aside::free_name;
+pub(crate) use self::aside::is_there;
 pub use self::bad_files::FilesOf;
 pub(crate) use self::bad_files::nowhere;
 pub(crate) use self::rebuild::could_be_made;
 
-use self::{aside::move_aside, rebuild::has_base};
+use self::aside::move_aside;
+use self::new_journal::{Begun, Engine};
 use crate::base::BaseError;
 use crate::boot::{Boot, CutOffBy};
 use crate::caught::caught;
@@ -39,12 +42,12 @@ use crate::commit::Store;
 use crate::error::{OpenError, PartsError, StorageError};
 use crate::files::sync_dir;
 use crate::follower::Pace;
-use crate::imprint::{ForeignState, ImprintError};
-use crate::integrity::{Integrity, IntegrityError, Walked, verify_in};
+use crate::head::{Head, LogName};
+use crate::imprint::ForeignState;
+use crate::integrity::{Ended, Integrity, IntegrityError, Walked, verify_in};
 use crate::journal::JournalError;
 use crate::open::{open_whole, said};
 use crate::ours::Ours;
-use crate::parts;
 use crate::places::{FORMAT, FORMAT_WITH_IMPRINT, Places, at, sync_files};
 use crate::records::KeyMaterialRecord;
 use crate::remade::{self, Part, Remade};
@@ -157,6 +160,16 @@ pub struct Seen {
     pub size: u64,
 }
 
+impl Seen {
+    /// See that there is at least as much as somebody has seen.
+    fn check(seen: Option<Self>, log: &LogName, head: &Head) -> Result<(), RepairError> {
+        match seen.filter(|seen| seen.epoch == log.epoch && seen.size > head.size) {
+            Some(Self { size: seen, .. }) => Err(RepairError::Behind { size: head.size, seen }),
+            None => Ok(()),
+        }
+    }
+}
+
 /// What a repair does, in its order. Tests cut it off after each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -184,6 +197,8 @@ struct Built {
 pub(crate) struct Repair<'a> {
     pub(crate) places: &'a Places,
     pub(crate) ours: &'a Ours,
+    /// How long somebody has seen the log: nothing shorter takes the place of anything.
+    pub(crate) seen: Option<Seen>,
     /// What becomes of a state that somebody else wrote.
     pub(crate) foreign: ForeignState,
     /// Whether the root key opens the key that signs the log: by another nothing is accepted.
@@ -198,47 +213,51 @@ pub(crate) struct Repair<'a> {
 impl Store {
     /// Walk a store that nobody has open, and make the engine's files anew if they cannot be relied on.
     pub fn repair(dir: &Path, ours: &Ours) -> Result<Repaired, RepairError> {
-        Self::repair_with(dir, ours, (ForeignState::Refused, &|_| true))
+        Self::repair_with(dir, ours, None, (ForeignState::Refused, &|_| true))
     }
 
-    /// The same, and say what becomes of a state that somebody else wrote, where nothing else is wrong; `opens` says whether
-    /// the root key opens the key that signs the log, without which nothing is accepted.
+    /// The same, where somebody has seen the log so long, and say what becomes of a state that somebody else wrote, where
+    /// nothing else is wrong; `opens` says whether the root key opens the key that signs the log, without which nothing is
+    /// accepted.
     pub fn repair_with(
         dir: &Path,
         ours: &Ours,
+        seen: Option<Seen>,
         (foreign, opens): (ForeignState, &dyn Fn(&KeyMaterialRecord) -> bool),
     ) -> Result<Repaired, RepairError> {
         let (places, boot) = (Places::of(dir), Boot::of_machine());
         let (format, unnamed) = match places.format() {
             // Base copy and journal tell what it is; the file is written anew when that is known to be ours.
-            Err(OpenError::HalfMade { .. }) if has_base(&places) => (FORMAT_WITH_IMPRINT - 1, Some("is missing")),
-            Err(OpenError::NoFormat { .. }) if has_base(&places) => {
+            Err(OpenError::FormatLost { .. }) => (FORMAT_WITH_IMPRINT - 1, Some("is missing")),
+            Err(OpenError::NoFormat { .. }) if places.has_base() => {
                 (FORMAT_WITH_IMPRINT - 1, Some("names no format of the store"))
             }
             format => (format?, None),
         };
         places.check_links()?;
         let _lock = places.lock()?;
-        Repair { foreign, opens, unnamed, ..Repair::of(&places, ours, &boot) }.by_hand(format)
+        Repair { seen, foreign, opens, unnamed, ..Repair::of(&places, ours, &boot) }.by_hand(format)
     }
 }
 
 impl<'a> Repair<'a> {
     pub(crate) fn of(places: &'a Places, ours: &'a Ours, boot: &'a Boot) -> Self {
-        Self { places, ours, foreign: ForeignState::Refused, opens: &|_| true, unnamed: None, boot, after: &|_| Ok(()) }
+        let (foreign, unnamed) = (ForeignState::Refused, None);
+        Self { places, ours, seen: None, foreign, opens: &|_| true, unnamed, boot, after: &|_| Ok(()) }
     }
 }
 
 impl Repair<'_> {
     pub(crate) fn by_hand(&self, format: u32) -> Result<Repaired, RepairError> {
         self.places.finish_replacing_journal()?;
-        let repaired = if let Some(by) = self.places.cut_off(self.boot, format)? {
+        let repaired = self.of_doubled_files(if let Some(by) = self.places.cut_off(self.boot, format)? {
             // Whatever is wrong with base copy and journal: what the engine lacks shows nowhere, and it never takes
             // their place.
-            self.remake(&by.to_string(), true, None).map_err(|error| not_remade(self.places, by, error))?
+            let remade = self.remake(&by.to_string(), true).or_else(|error| self.of_engine_ahead(error));
+            remade.map_err(|error| not_remade(self.places, by, error))?
         } else {
             self.of_what_is_found(format)?
-        };
+        });
         if format < FORMAT {
             // What was found to be ours, or accepted, has an imprint, whatever the marker said.
             self.places.write_marker(FORMAT)?;
@@ -251,68 +270,30 @@ impl Repair<'_> {
 
     fn of_what_is_found(&self, format: u32) -> Result<Repaired, RepairError> {
         match examine(self.places, (self.ours, ForeignState::Refused), format) {
-            Ok(walked) if walked.bad_files().is_empty() => self.of_bad_parts(Repaired::Whole(walked.integrity)),
-            Ok(walked) => self.of_bad_parts(self.of_bad_files(&walked, None).found(walked.integrity)),
+            Ok(walked) => self.of_walked(&walked),
             Err(RepairError::Open(error @ OpenError::OtherLog { .. })) => Err(error.into()),
             // What the engine has and the journal lost would be lost for good, if the engine were replaced.
             Err(RepairError::Open(OpenError::Journal(
                 error @ (JournalError::Damaged { .. } | JournalError::Hole { .. }),
             ))) => {
-                let replace = || self.replace_journal(&causes(&error), None);
+                let replace = || self.replace_journal(&causes(&error), Begun::With(Engine::AndJournal));
                 caught(replace).unwrap_or_else(|_| Err(error.into()))
             }
-            Err(RepairError::Open(OpenError::Journal(error))) => Err(error.into()),
-            Err(error) => {
-                self.remake(&self.why(&error), true, None).or_else(|remade| self.accept(format, &error, remade))
-            }
+            Err(RepairError::Open(OpenError::Journal(error))) => self.of_engine_ahead(error.into()),
+            Err(error) => self.remake(&self.why(&error), true).or_else(|remade| self.accept(format, &error, remade)),
         }
-    }
-
-    /// What is wrong with the engine's files. Where nothing names their format, that is what is, and not that nobody looks
-    /// for what a format has.
-    fn why(&self, error: &RepairError) -> String {
-        match (error, self.unnamed) {
-            (RepairError::Open(OpenError::Imprint(ImprintError::Missing)), Some(unnamed)) => {
-                format!("`{}` {unnamed}, and so nothing said in which form the store is", self.places.marker.display())
-            }
-            _ => causes(error),
-        }
-    }
-
-    /// Where the engine is whole, and base copy and journal are not, there is no backup and nothing that it could be made
-    /// anew of. It has all that they had.
-    fn of_bad_parts(&self, found: Repaired) -> Result<Repaired, RepairError> {
-        let looked = parts::look(self.places, &self.ours.key, &|| true).unwrap_or(Ok(())).map_err(RepairError::from);
-        // Their checks fit whatever somebody wrote: only what they come to tells whether it is ours.
-        let build = || could_be_made(self.places, self.ours, &self.places.dir.join("store.new"));
-        let Err(error) = looked.and_then(|()| build()) else { return Ok(found) };
-        let (mended, still_bad) = match found {
-            Repaired::Files { problem, bad_files, .. } => (Some(problem), bad_files),
-            Repaired::BadFiles { bad_files, .. } => (None, bad_files),
-            _ => (None, Vec::new()),
-        };
-        let problem = mended.into_iter().chain([causes(&error)]).collect::<Vec<_>>().join("; ");
-        let replace = || self.replace_journal(&problem, None);
-        let replaced = caught(replace).unwrap_or(Err(error))?;
-        Ok(match replaced {
-            Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, .. } => {
-                Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files: still_bad }
-            }
-            other => other,
-        })
     }
 
     /// Make the engine's files anew because the machine stopped or the store failed while they were in use. There must be
     /// at least as much as somebody has seen, else nothing is replaced.
-    pub(crate) fn after_cut(&self, by: CutOffBy, seen: Option<Seen>) -> Result<(), RepairError> {
+    pub(crate) fn after_cut(&self, by: CutOffBy) -> Result<(), RepairError> {
         self.places.finish_replacing_journal()?;
         tracing::warn!(
             dir = %self.places.dir.display(),
             why = %by,
             "the store's files are not relied on: making them anew from base copy and journal"
         );
-        let Repaired::Rebuilt { base, integrity, aside, bad_files, .. } = self.remake(&by.to_string(), false, seen)?
-        else {
+        let Repaired::Rebuilt { base, integrity, aside, bad_files, .. } = self.remake(&by.to_string(), false)? else {
             return Ok(());
         };
         let aside = aside.map(|aside| aside.display().to_string());
@@ -329,13 +310,15 @@ impl Repair<'_> {
 
     /// Make the engine's files anew, and move those aside that are there. What was set aside without anybody's asking
     /// for it is kept once: else a machine that stops often would fill its disk.
-    fn remake(&self, problem: &str, by_hand: bool, seen: Option<Seen>) -> Result<Repaired, RepairError> {
-        self.put_in_place(problem, by_hand, self.build(seen)?)
+    fn remake(&self, problem: &str, by_hand: bool) -> Result<Repaired, RepairError> {
+        self.put_in_place(problem, by_hand, self.build(by_hand)?)
     }
 
-    fn build(&self, seen: Option<Seen>) -> Result<Built, RepairError> {
+    fn build(&self, by_hand: bool) -> Result<Built, RepairError> {
         let dir = self.places.dir.join("store.new");
-        let built = rebuild::rebuild(self.places, self.ours, &dir, seen).inspect_err(|_| {
+        // Whoever waits for a start waits for no records of epochs that have ended: nothing that is decided rests on them.
+        let ended = if by_hand { Ended::Read } else { Ended::Passed };
+        let built = rebuild::rebuild(self.places, self.ours, &dir, (self.seen, ended)).inspect_err(|_| {
             // The error is what matters; what is left over is removed when it is tried again.
             let _ = fs::remove_dir_all(&dir);
         });
@@ -387,7 +370,7 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
 fn examine(places: &Places, whose: (&Ours, ForeignState), format: u32) -> Result<Walked, RepairError> {
     let opened = open_whole(places, whose, format, Pace::USUAL)?;
     let whose = (&opened.log, (&whose.0.key, whose.1));
-    let walk = || Ok(verify_in(places, &opened.trees, whose, opened.head.version)?);
+    let walk = || Ok(verify_in(places, &opened.trees, whose, (opened.head.version, Ended::Read))?);
     caught(walk).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
 }
 

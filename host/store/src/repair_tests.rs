@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::ImprintError;
+use crate::LookError;
 use crate::base;
 use crate::fixtures::{add, batch, body, copy, counter, hurried, lazy, meta, ours, ours_of, put, unlocked};
 use crate::steps::EveryStep;
@@ -141,20 +142,7 @@ async fn a_base_copy_that_is_damaged_anywhere_is_passed_over_for_the_one_before(
 
 #[tokio::test]
 async fn where_the_journal_lost_something_nothing_is_replaced() {
-    let (dir, _) = filled().await;
-    // More than one segment after the newest base copy.
-    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
-    fill(&store, 1_000).await;
-    drop(store);
-    let image = TempDir::new().unwrap();
-    copy(dir.path(), image.path());
-    // The journal ends before what the engine has.
-    let segments = crate::journal::segments(&dir.path().join("journal")).unwrap();
-    fs::remove_file(&segments.last().unwrap().path).unwrap();
-    let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
-    assert!(matches!(&error, OpenError::Journal(JournalError::Behind { .. })) && !error.is_damage(), "{error:?}");
-    let error = Store::repair(dir.path(), &ours()).unwrap_err();
-    assert!(matches!(error, RepairError::Parts(PartsError::Journal(JournalError::Behind { .. }))), "{error:?}");
+    let (image, _) = longer().await;
     // It is damaged, and the engine is gone.
     let segments = crate::journal::segments(&image.path().join("journal")).unwrap();
     let path = &segments[segments.len() - 2].path;
@@ -165,6 +153,111 @@ async fn where_the_journal_lost_something_nothing_is_replaced() {
     let error = Store::repair(image.path(), &ours()).unwrap_err();
     assert!(matches!(error, RepairError::Parts(PartsError::Journal(JournalError::Damaged { .. }))), "{error:?}");
     assert!(!image.path().join("store").exists());
+}
+
+/// A closed store with more than one segment after the newest base copy, and what it holds.
+async fn longer() -> (TempDir, Integrity) {
+    let (dir, _) = filled().await;
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
+    fill(&store, 1_000).await;
+    let integrity = store.verify_integrity().await.unwrap();
+    drop(store);
+    (dir, integrity)
+}
+
+/// Take the end of the journal away, or all of it. Headers and checks of what is left fit.
+fn cut_journal(dir: &Path, all: bool) {
+    let segments = crate::journal::segments(&dir.join("journal")).unwrap();
+    let cut = if all { &segments[..] } else { &segments[segments.len() - 1..] };
+    for segment in cut {
+        fs::remove_file(&segment.path).unwrap();
+    }
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = entries.collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn what_the_engine_has_beyond_a_journal_that_was_cut_is_not_lost() {
+    for all in [false, true] {
+        let (dir, expect) = longer().await;
+        cut_journal(dir.path(), all);
+        let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
+        let is_behind = matches!(&error, OpenError::Journal(JournalError::Behind { .. }));
+        assert!(is_behind || all && matches!(&error, OpenError::Journal(JournalError::Missing { .. })), "{error:?}");
+        // A backup is made of base copy and journal alone: it has what they have, and where nothing is left there is none.
+        let made = Store::back_up(dir.path(), &dir.path().with_extension("backup"));
+        assert_eq!(made.map(|made| made.entries < expect.entries).ok(), (!all).then_some(true));
+        let _ = fs::remove_dir_all(dir.path().with_extension("backup"));
+        let repaired = Store::repair(dir.path(), &ours()).unwrap();
+        let Repaired::NewJournal { integrity, problem, .. } = &repaired else { panic!("{repaired:?}") };
+        assert!(*integrity == expect && problem.contains("the journal in `"), "{repaired:?}");
+        assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(_)));
+        fs::remove_dir_all(dir.path().join("store")).unwrap();
+        assert_eq!(rebuilt(dir.path()).1, expect);
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_is_ahead_and_not_ours_is_begun_with_by_nobody() {
+    let (dir, _) = longer().await;
+    cut_journal(dir.path(), false);
+    let db = sled::Config::new().path(dir.path().join("store")).open().unwrap();
+    db.open_tree("state").unwrap().remove(meta(1_140).as_bytes()).unwrap().unwrap();
+    drop(db);
+    let before = names(dir.path());
+    let error = Store::repair(dir.path(), &ours()).unwrap_err();
+    assert!(matches!(error, RepairError::Parts(PartsError::Journal(JournalError::Behind { .. }))), "{error:?}");
+    assert_eq!(names(dir.path()), before);
+}
+
+#[tokio::test]
+async fn a_journal_of_which_nothing_is_left_is_begun_anew_with_an_engine_that_was_closed_alone() {
+    let (dir, _) = longer().await;
+    cut_journal(dir.path(), true);
+    Boot::of_machine().say_open(&Places::of(dir.path())).unwrap();
+    let error = Store::repair(dir.path(), &ours()).unwrap_err();
+    assert!(matches!(error, RepairError::Parts(PartsError::Journal(JournalError::Missing { .. }))), "{error:?}");
+}
+
+/// Somebody cuts the journal short and has the store count as cut off, so that what is shorter would take its place.
+#[tokio::test]
+async fn nothing_shorter_than_was_seen_takes_the_place_of_a_store_that_counts_as_cut_off() {
+    let repair = |dir: &Path, seen| Store::repair_with(dir, &ours(), seen, (ForeignState::Refused, &|_| true));
+    for is_ours in [true, false] {
+        let (dir, expect) = longer().await;
+        cut_journal(dir.path(), false);
+        fs::remove_file(dir.path().join("store.boot")).unwrap();
+        if !is_ours {
+            let db = sled::Config::new().path(dir.path().join("store")).open().unwrap();
+            db.open_tree("state").unwrap().remove(meta(1_140).as_bytes()).unwrap().unwrap();
+        }
+        let (seen, before) = (Some(Seen { epoch: Epoch(1), size: expect.entries }), names(dir.path()));
+        let scratch = TempDir::new().unwrap();
+        let looked = Store::look(dir.path(), &ours(), seen, scratch.path()).map(drop).unwrap_err();
+        let LookError::Open(OpenError::NotRemade { error, .. }) = looked else { panic!("{looked:?}") };
+        assert!(matches!(*error, RepairError::Behind { .. }), "{error:?}");
+        if is_ours {
+            // Nobody has seen that much of the engine either.
+            let more = seen.map(|seen| Seen { size: seen.size + 1, ..seen });
+            assert!(matches!(repair(dir.path(), more), Err(RepairError::Open(OpenError::NotRemade { .. }))));
+            assert_eq!(names(dir.path()), before);
+            match repair(dir.path(), seen).unwrap() {
+                Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
+                other => panic!("{other:?}"),
+            }
+            assert!(matches!(repair(dir.path(), seen).unwrap(), Repaired::Whole(_)));
+        } else {
+            let error = repair(dir.path(), seen).unwrap_err();
+            let RepairError::Open(OpenError::NotRemade { error, .. }) = error else { panic!("{error:?}") };
+            assert!(matches!(*error, RepairError::Behind { .. }), "{error:?}");
+            assert_eq!(names(dir.path()), before);
+        }
+    }
 }
 
 #[tokio::test]
@@ -215,10 +308,13 @@ async fn a_store_from_before_there_was_a_journal_gets_one() {
         fs::remove_dir_all(dir.path().join(part)).unwrap();
     }
     fs::write(dir.path().join("store.format"), "attorn-store 1\n").unwrap();
-    // It has no imprint either that anybody would believe.
+    let db = sled::Config::new().path(dir.path().join("store")).open().unwrap();
+    db.open_tree("head").unwrap().remove("imprint").unwrap();
+    drop(db);
+    // It has no imprint either.
     let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
     assert!(matches!(error, OpenError::Imprint(ImprintError::Missing)), "{error:?}");
-    Store::repair_with(dir.path(), &ours(), (ForeignState::Accepted, &|_| true)).unwrap();
+    Store::repair_with(dir.path(), &ours(), None, (ForeignState::Accepted, &|_| true)).unwrap();
     // With a value more, which says that it was accepted.
     let store = Store::open(dir.path(), &ours()).unwrap();
     let found = store.verify_integrity().await.unwrap();

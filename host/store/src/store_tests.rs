@@ -48,15 +48,36 @@ fn only_a_whole_store_of_this_log_is_opened_and_by_one_only() {
         refused(
             Store::open(&dir, &ours()),
             &format!(
-                "`{}` does not name a format of the store; `attorn repair` writes it anew if all else is there",
+                "`{}` does not name a format of the store; `attorn repair` writes it anew, if base copy and journal are whole",
                 marker.display()
             ),
         );
     }
     fs::remove_file(&marker).unwrap();
-    let half = "the store in `{}` has no `store.format`: that file was lost, or the store was never finished; `attorn repair` writes it anew if all else is there, and if nothing was ever recorded here, remove its directory `store` and create it anew".replace("{}", &shown.to_string());
-    refused(Store::open(&dir, &ours()), &half);
-    refused(Store::create(&dir, ours()), &half);
+    let lost = format!(
+        "the store in `{shown}` has no `store.format`, which was lost: `attorn repair` writes it anew, if base copy and journal \
+         are whole"
+    );
+    for gone in ["base-is-there", "store"] {
+        // Also where the engine is gone: something is left that it can be made anew of.
+        fs::remove_dir_all(dir.join(gone)).ok();
+        refused(Store::open(&dir, &ours()), &lost);
+        refused(Store::create(&dir, ours()), &lost);
+    }
+    fs::create_dir(dir.join("store")).unwrap();
+    for gone in ["00000000000000000000.base", ""] {
+        let path = dir.join("base").join(gone);
+        if gone.is_empty() {
+            fs::remove_dir(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+        for half in [Store::open(&dir, &ours()), Store::create(&dir, ours())] {
+            let said = half.map(|_| ()).unwrap_err().to_string();
+            assert!(said.starts_with(&format!("the store in `{shown}` has neither `store.format` nor a base copy: ")));
+            assert!(said.contains("move it away, and `attorn restore` a backup"), "{said}");
+        }
+    }
 }
 
 #[test]

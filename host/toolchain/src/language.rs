@@ -3,7 +3,13 @@
 //! What differs from one to another stands behind [`Language`]: how its projects are told, which tools they need, what
 //! a new one looks like, and how a component is made of one. The rest of this crate knows components, and no language.
 
+mod c;
+mod copied;
+mod go;
+mod kept;
+mod owned;
 mod rust;
+mod stubbed;
 mod typescript;
 
 use std::path::{Path, PathBuf};
@@ -21,9 +27,14 @@ pub enum Language {
     Rust,
     /// TypeScript, with the package `attorn-policy`, in `QuickJS`.
     TypeScript,
+    /// C, with the library `attorn-policy`.
+    C,
+    /// Go, with the module `attorn-policy`.
+    Go,
 }
 
 /// A component that was made, before it is said in it how.
+#[derive(Debug)]
 pub(crate) struct Compiled {
     /// Its bytes.
     pub(crate) component: Vec<u8>,
@@ -35,7 +46,7 @@ pub(crate) struct Compiled {
 
 impl Language {
     /// All of them. Where a directory holds projects in several, the first counts.
-    pub const ALL: &[Self] = &[Self::Rust, Self::TypeScript];
+    pub const ALL: &[Self] = &[Self::Rust, Self::TypeScript, Self::C, Self::Go];
 
     /// Its name: on the command line, in components, and of its directory beside others.
     #[must_use]
@@ -43,6 +54,8 @@ impl Language {
         match self {
             Self::Rust => "rust",
             Self::TypeScript => "typescript",
+            Self::C => "c",
+            Self::Go => "go",
         }
     }
 
@@ -52,6 +65,8 @@ impl Language {
         match self {
             Self::Rust => "Cargo.toml",
             Self::TypeScript => "package.json",
+            Self::C => c::MANIFEST,
+            Self::Go => go::MANIFEST,
         }
     }
 
@@ -61,6 +76,8 @@ impl Language {
         match self {
             Self::Rust => rust::tools(),
             Self::TypeScript => typescript::tools(),
+            Self::C => c::tools(),
+            Self::Go => go::tools(),
         }
     }
 
@@ -81,6 +98,8 @@ impl Language {
         match self {
             Self::Rust => rust::template(sdk),
             Self::TypeScript => typescript::template(sdk),
+            Self::C => c::template(sdk),
+            Self::Go => go::template(sdk),
         }
     }
 
@@ -94,6 +113,8 @@ impl Language {
         match self {
             Self::Rust => rust::build(directory, home, progress),
             Self::TypeScript => typescript::build(directory, home, progress),
+            Self::C => c::build(directory, home, progress),
+            Self::Go => go::build(directory, home, progress),
         }
     }
 }
@@ -120,6 +141,10 @@ mod tests {
             (&["typescript/package.json", "rust/Cargo.toml"], Some((Language::Rust, "rust"))),
             (&["package.json", "rust/Cargo.toml"], Some((Language::TypeScript, ""))),
             (&["rust/package.json"], None),
+            (&["clib.json", "rust/Cargo.toml"], Some((Language::C, ""))),
+            (&["c/clib.json", "typescript/package.json"], Some((Language::TypeScript, "typescript"))),
+            (&["c/clib.json"], Some((Language::C, "c"))),
+            (&["go/go.mod"], Some((Language::Go, "go"))),
         ] {
             let directory = tempfile::tempdir().unwrap();
             for file in files {

@@ -228,7 +228,9 @@ mod tests {
     fn a_directory_that_is_no_policys_is_refused_before_anything_is_compiled() {
         let failed = |files: &[(&str, &str)]| build(directory(files).path(), &mut |_| {}).unwrap_err().to_string();
         assert!(
-            failed(&[]).ends_with("`Cargo.toml` or `rust/Cargo.toml`, `package.json` or `typescript/package.json`")
+            failed(&[]).ends_with(
+                "`Cargo.toml` or `rust/Cargo.toml`, `package.json` or `typescript/package.json`, `clib.json` or `c/clib.json`, `go.mod` or `go/go.mod`"
+            )
         );
         // The crate of a plugin lies one deeper.
         assert!(failed(&[("rust/Cargo.toml", "=")]).contains("rust/Cargo.toml`: "));

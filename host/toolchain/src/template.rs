@@ -183,9 +183,12 @@ mod tests {
                 assert!(!text.contains("{{"), "{name}: {text}");
             }
             let manifest = fs::read_to_string(home.join(language.manifest())).unwrap();
-            assert!(manifest.contains("\"listed-actions-policy\"") && manifest.contains("attorn-policy"), "{manifest}");
-            let sdk =
-                if *language == Language::Rust { "vendor/attorn/sdk/policy/rust" } else { "vendor/attorn-policy" };
+            assert!(manifest.contains("listed-actions-policy") && manifest.contains("attorn-policy"), "{manifest}");
+            let sdk = match language {
+                Language::Rust => "vendor/attorn/sdk/policy/rust",
+                Language::Go => "third_party/attorn-policy",
+                Language::TypeScript | Language::C => "vendor/attorn-policy",
+            };
             assert!(manifest.contains(sdk) && home.join(sdk).join(language.manifest()).is_file(), "{manifest}");
             assert_eq!(fs::read_dir(within.path()).unwrap().count(), 1);
         }

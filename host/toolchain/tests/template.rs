@@ -30,6 +30,16 @@ async fn the_template_in_typescript_builds_to_the_same_bytes_anywhere_and_its_ca
     builds_to_the_same_bytes_anywhere_and_its_cases_hold(Language::TypeScript).await;
 }
 
+#[tokio::test]
+async fn the_template_in_c_builds_to_the_same_bytes_anywhere_and_its_cases_hold() {
+    builds_to_the_same_bytes_anywhere_and_its_cases_hold(Language::C).await;
+}
+
+#[tokio::test]
+async fn the_template_in_go_builds_to_the_same_bytes_anywhere_and_its_cases_hold() {
+    builds_to_the_same_bytes_anywhere_and_its_cases_hold(Language::Go).await;
+}
+
 async fn builds_to_the_same_bytes_anywhere_and_its_cases_hold(language: Language) {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let deeper = other.path().join("somewhere/else");

@@ -1,144 +1,82 @@
-// The policy `spend-limit` in Go, against nothing but the contract. See the README above.
-package export_attorn_policy_policy
+// Package policy is the policy `spend-limit` in Go: what an agent spends is allowed up to one limit, up to a second with an
+// approval, and denied beyond. See the README above.
+package policy
 
 import (
-	_ "embed"
 	"encoding/json"
 	"math/bits"
-	"strings"
 
-	contract "wit_component/attorn_policy_policy"
-
-	types "go.bytecodealliance.org/pkg/wit/types"
+	attorn "attorn-policy"
 )
-
-//go:embed settings.schema.json
-var schema string
-
-// What init took; nil before.
-var kept *settings
-
-type reasonText struct{ code, text string }
 
 var (
-	withinLimit   = reasonText{"within_limit", "what is spent stays within what is allowed without an approval"}
-	aboveLimit    = reasonText{"above_limit", "what is spent passes what is allowed without an approval"}
-	overLimit     = reasonText{"over_limit", "what is spent passes what is allowed at all"}
-	noUser        = reasonText{"no_user", "this is only for agents that act for a user"}
-	noAmount      = reasonText{"amount_missing", "the arguments do not have the amount"}
-	badAmount     = reasonText{"amount_invalid", "the amount is no whole number of minor units, 1 or more, as a safe integer or a string of digits"}
-	noCurrency    = reasonText{"currency_missing", "the arguments do not have the currency"}
-	otherCurrency = reasonText{"other_currency", "the limit is in another currency"}
+	withinLimit     = attorn.PublicReason("within_limit", "what is spent stays within what is allowed without an approval")
+	aboveLimit      = attorn.PublicReason("above_limit", "what is spent passes what is allowed without an approval")
+	overLimit       = attorn.PublicReason("over_limit", "what is spent passes what is allowed at all")
+	noUser          = attorn.PublicReason("no_user", "this is only for agents that act for a user")
+	amountMissing   = attorn.PublicReason("amount_missing", "the arguments do not have the amount")
+	amountInvalid   = attorn.PublicReason("amount_invalid", "the amount is no whole number of minor units, 1 or more, as a safe integer or a string of digits")
+	currencyMissing = attorn.PublicReason("currency_missing", "the arguments do not have the currency")
+	otherCurrency   = attorn.PublicReason("other_currency", "the limit is in another currency")
 )
 
-var reasons = []reasonText{withinLimit, aboveLimit, overLimit, noUser, noAmount, badAmount, noCurrency, otherCurrency}
-
-// Describe says what this component is.
-func Describe() contract.Description {
-	return contract.Description{Name: "spend-limit", Version: "0.1.0", SettingsSchema: schema}
+// Policy is what the toolchain makes a component of.
+var Policy = attorn.Policy[Settings]{
+	Name:    "spend-limit",
+	Version: "0.1.0",
+	Reasons: []attorn.Reason{
+		withinLimit, aboveLimit, overLimit, noUser, amountMissing, amountInvalid, currencyMissing, otherCurrency,
+	},
+	Requirements: func(settings *Settings) (attorn.Requirements, error) {
+		return attorn.Requirements{Counters: []attorn.CounterDeclaration{settings.counter()}}, nil
+	},
+	Evaluate: evaluate,
 }
 
-// Init takes the settings.
-func Init(text string) types.Result[contract.Requirements, string] {
-	parsed, err := parseSettings(text)
-	if err != nil {
-		return types.Err[contract.Requirements, string](err.Error())
+func evaluate(ctx *attorn.Context, settings *Settings) (attorn.Verdict, error) {
+	if settings.Scope != "agent" && ctx.User == nil {
+		return attorn.Deny(noUser), nil
 	}
-	kept = parsed
-	requirements := contract.Requirements{
-		Counters: []contract.CounterDeclaration{{
-			Name:   kept.counter,
-			Unit:   kept.currency + " minor units",
-			Scope:  kept.scope,
-			Window: kept.window,
-		}},
-	}
-	for _, reason := range reasons {
-		declared := contract.ReasonDeclaration{Code: reason.code, Text: reason.text, Public: true}
-		requirements.Reasons = append(requirements.Reasons, declared)
-	}
-	return types.Ok[contract.Requirements, string](requirements)
-}
-
-// Evaluate decides.
-func Evaluate(ctx contract.Context) types.Result[contract.Verdict, string] {
-	if kept == nil {
-		return failed("evaluate was called before init")
-	}
-	if kept.scope != contract.ScopeAgent && ctx.User.IsNone() {
-		return deny(noUser)
-	}
-	// A map, because the names of a struct's fields are matched whatever their case.
+	// Whatever else there is in the arguments is not this policy's business.
 	var arguments map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(ctx.Request.Arguments), &arguments); err != nil {
-		return failed("arguments: " + err.Error())
+	if err := ctx.ReadArguments(&arguments); err != nil {
+		return attorn.Verdict{}, err
 	}
-	written, found := arguments[kept.amountArgument]
+	given, found := arguments[string(settings.AmountArgument)]
 	if !found {
-		return deny(noAmount)
+		return attorn.Deny(amountMissing), nil
 	}
-	amount, valid := parseAmount(written)
-	if !valid {
-		return deny(badAmount)
+	amount, err := attorn.ParseAmount(given)
+	if err != nil {
+		return attorn.Deny(amountInvalid), nil
 	}
-	written, found = arguments[kept.currencyArgument]
+	given, found = arguments[string(settings.CurrencyArgument)]
 	if !found {
-		return deny(noCurrency)
+		return attorn.Deny(currencyMissing), nil
 	}
-	if currency, isText := parseString(written); !isText || currency != kept.currency {
-		return deny(otherCurrency)
+	var currency any
+	if json.Unmarshal(given, &currency) != nil || currency != string(settings.Currency) {
+		return attorn.Deny(otherCurrency), nil
 	}
-	for _, counter := range ctx.Counters {
-		if counter.Name == kept.counter {
-			return limit(counter.Used, amount)
-		}
+	counter, err := ctx.Counter(settings.counter().Name)
+	if err != nil {
+		return attorn.Verdict{}, err
 	}
-	return failed("counter `" + kept.counter + "` is not among the requirements")
+	return limit(settings, counter, uint64(amount)), nil
 }
 
-func limit(used, amount uint64) types.Result[contract.Verdict, string] {
-	total, carry := bits.Add64(used, amount, 0)
+// What is said of `amount` more. Each debit names the limit that it was held against: should others spend meanwhile, the
+// host adds up to that and no further, and asks again.
+func limit(settings *Settings, counter attorn.Counter, amount uint64) attorn.Verdict {
+	total, carry := bits.Add64(counter.Used, amount, 0)
+	asked := settings.Challenge
+	switch {
 	// A sum that cannot be counted is over any limit.
-	if carry != 0 {
-		return deny(overLimit)
+	case carry == 0 && total <= settings.AllowMax:
+		return attorn.Allow().Because(withinLimit).Debit(counter.Name, amount, settings.AllowMax)
+	case carry == 0 && asked != nil && total <= asked.Max:
+		return attorn.Challenge(aboveLimit).ApprovedBy(string(asked.Role), asked.Count).Debit(counter.Name, amount, asked.Max)
+	default:
+		return attorn.Deny(overLimit)
 	}
-	if total <= kept.allowMax {
-		return said(contract.MakeVerdictAllow(contract.Allow{
-			Terms:   debit(amount, kept.allowMax),
-			Reasons: []contract.Reason{reason(withinLimit)},
-		}))
-	}
-	challenge := kept.challenge
-	if challenge == nil || total > challenge.max {
-		return deny(overLimit)
-	}
-	return said(contract.MakeVerdictChallenge(contract.Challenge{
-		Approvers: []contract.ApprovalRequirement{{Role: challenge.role, Count: challenge.count}},
-		Terms:     debit(amount, challenge.max),
-		Reason:    reason(aboveLimit),
-	}))
-}
-
-func debit(amount, atMost uint64) contract.Terms {
-	return contract.Terms{
-		GrantMsMax: types.None[uint64](),
-		UsesMax:    types.None[uint32](),
-		Debits:     []contract.Debit{{Counter: kept.counter, Amount: amount, AtMost: atMost}},
-	}
-}
-
-func deny(why reasonText) types.Result[contract.Verdict, string] {
-	return said(contract.MakeVerdictDeny([]contract.Reason{reason(why)}))
-}
-
-func reason(why reasonText) contract.Reason {
-	return contract.Reason{Code: why.code, Text: why.text}
-}
-
-func said(verdict contract.Verdict) types.Result[contract.Verdict, string] {
-	return types.Ok[contract.Verdict, string](verdict)
-}
-
-func failed(problem string) types.Result[contract.Verdict, string] {
-	return types.Err[contract.Verdict, string](strings.ToValidUTF8(problem, "?"))
 }

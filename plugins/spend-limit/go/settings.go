@@ -1,197 +1,90 @@
-package export_attorn_policy_policy
+package policy
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 
-	contract "wit_component/attorn_policy_policy"
+	attorn "attorn-policy"
 )
 
-const (
-	nameBytesMax = 64
-	roleBytesMax = 256
-	approversMax = 16
+var (
+	argument = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	currency = regexp.MustCompile(`^[A-Z]{3}$`)
 )
 
-var scopes = map[string]uint8{
-	"agent":      contract.ScopeAgent,
-	"user":       contract.ScopeUser,
-	"user_agent": contract.ScopeUserAgent,
-}
-
-var windows = map[string]uint8{
-	"minute": contract.WindowMinute,
-	"hour":   contract.WindowHour,
-	"day":    contract.WindowDay,
-	"month":  contract.WindowMonth,
-	"total":  contract.WindowTotal,
-}
-
-// Settings that were found right.
-type settings struct {
-	amountArgument   string
-	currencyArgument string
-	currency         string
-	counter          string // What is spent in each currency is counted apart.
-	scope            contract.Scope
-	window           contract.Window
-	allowMax         uint64
-	challenge        *challenge
+// Settings are what they are read into; a mistake in them is refused with its place.
+type Settings struct {
+	AmountArgument   argumentName `json:"amount_argument" doc:"Which argument of the request is the amount, in minor units of the currency."`
+	CurrencyArgument argumentName `json:"currency_argument" doc:"Which argument of the request is the currency; another than the amount."`
+	Currency         currencyCode `json:"currency" doc:"What the currency has to be, byte by byte."`
+	Scope            string       `json:"scope" enum:"agent,user,user_agent" doc:"Whose spending is counted."`
+	Window           string       `json:"window" enum:"minute,hour,day,month,total" doc:"Over what time it is counted, in UTC."`
+	AllowMax         uint64       `json:"allow_max" doc:"What may be spent in a window without an approval, in minor units. 0 only with a challenge."`
+	Challenge        *challenge   `json:"challenge" doc:"What may be spent with an approval. Without it, everything beyond allow_max is denied."`
 }
 
 type challenge struct {
-	max   uint64
-	role  string
-	count uint32
+	Max   uint64   `json:"max" min:"1" doc:"What may be spent in a window at all, in minor units; more than allow_max."`
+	Role  roleName `json:"role" doc:"Who has to approve: user, operator, or a group's name as its provider has it, 1 to 256 bytes."`
+	Count int      `json:"count" min:"1" max:"16" doc:"How many distinct people."`
 }
 
-type fields map[string]json.RawMessage
+type argumentName string
 
-func parseSettings(text string) (*settings, error) {
-	written, err := parseFields("settings", json.RawMessage(text),
-		"amount_argument", "currency_argument", "currency", "scope", "window", "allow_max", "challenge")
-	if err != nil {
-		return nil, err
-	}
-	var parsed settings
-	if parsed.amountArgument, err = written.text("amount_argument", isArgument); err != nil {
-		return nil, err
-	}
-	if parsed.currencyArgument, err = written.text("currency_argument", isArgument); err != nil {
-		return nil, err
-	}
-	if parsed.amountArgument == parsed.currencyArgument {
-		return nil, refuse("currency_argument", "it is the amount already")
-	}
-	if parsed.currency, err = written.text("currency", isCurrency); err != nil {
-		return nil, err
-	}
-	parsed.counter = "spent_" + strings.ToLower(parsed.currency)
-	if parsed.scope, err = oneOf(written, "scope", scopes); err != nil {
-		return nil, err
-	}
-	if parsed.window, err = oneOf(written, "window", windows); err != nil {
-		return nil, err
-	}
-	if parsed.allowMax, err = written.number("allow_max", safeMax); err != nil {
-		return nil, err
-	}
-	if inner, found := written["challenge"]; found {
-		parsed.challenge, err = parseChallenge(inner, parsed.allowMax)
-		return &parsed, err
-	}
-	if parsed.allowMax == 0 {
-		return nil, refuse("allow_max", "0 without a challenge would deny everything")
-	}
-	return &parsed, nil
+func (name *argumentName) UnmarshalText(text []byte) error {
+	*name = argumentName(text)
+	return matched(argument.Match(text), "it is no name of an argument")
 }
 
-func parseChallenge(text json.RawMessage, allowMax uint64) (*challenge, error) {
-	written, err := parseFields("challenge", text, "max", "role", "count")
-	if err != nil {
-		return nil, err
-	}
-	var parsed challenge
-	if parsed.max, err = written.number("max", safeMax); err != nil {
-		return nil, fmt.Errorf("%w (`challenge.max`)", err)
-	}
-	if parsed.max <= allowMax {
-		return nil, refuse("challenge.max", "it is not above `allow_max`")
-	}
-	if parsed.role, err = written.text("role", isRole); err != nil {
-		return nil, fmt.Errorf("%w (`challenge.role`)", err)
-	}
-	count, err := written.number("count", approversMax)
-	if err == nil && count == 0 {
-		err = refuse("count", "it is 0")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w (`challenge.count`)", err)
-	}
-	parsed.count = uint32(count)
-	return &parsed, nil
+type currencyCode string
+
+func (code *currencyCode) UnmarshalText(text []byte) error {
+	*code = currencyCode(text)
+	return matched(currency.Match(text), "it is no code of three capital letters")
 }
 
-func parseFields(path string, text json.RawMessage, known ...string) (fields, error) {
-	var written fields
-	if len(text) == 0 || text[0] != '{' || json.Unmarshal(text, &written) != nil {
-		return nil, refuse(path, "it is no object")
+// A group is called whatever its provider calls it: any text without control characters.
+type roleName string
+
+func (role *roleName) UnmarshalText(text []byte) error {
+	*role = roleName(text)
+	isRole := len(text) >= 1 && len(text) <= 256 && !strings.ContainsFunc(string(text), unicode.IsControl)
+	return matched(isRole, "it is no role")
+}
+
+func matched(is bool, problem string) error {
+	if is {
+		return nil
 	}
-	for name := range written {
-		isKnown := false
-		for _, one := range known {
-			isKnown = isKnown || one == name
-		}
-		if !isKnown {
-			return nil, refuse(name, fmt.Sprintf("unknown field `%s`", name))
-		}
+	return errors.New(problem)
+}
+
+// Validate says what has to hold between them.
+func (settings *Settings) Validate() error {
+	switch {
+	case settings.AmountArgument == settings.CurrencyArgument:
+		return fmt.Errorf("at `currency_argument`: `%s` is the amount already", settings.AmountArgument)
+	case settings.Challenge == nil && settings.AllowMax == 0:
+		return errors.New("at `allow_max`: 0 without a challenge would deny everything")
+	case settings.Challenge != nil && settings.Challenge.Max <= settings.AllowMax:
+		return errors.New("at `challenge.max`: it is not above `allow_max`")
 	}
-	return written, nil
+	return nil
 }
 
-func (written fields) text(name string, isRight func(string) bool) (string, error) {
-	value, found := written[name]
-	if !found {
-		return "", refuse(name, "it is missing")
+// What is spent in each currency is counted apart: cents and yen do not add up.
+func (settings *Settings) counter() attorn.CounterDeclaration {
+	return attorn.CounterDeclaration{
+		Name: "spent_" + strings.ToLower(string(settings.Currency)),
+		Unit: string(settings.Currency) + " minor units",
+		Scope: map[string]attorn.Scope{
+			"agent": attorn.ScopeAgent, "user": attorn.ScopeUser, "user_agent": attorn.ScopeUserAgent,
+		}[settings.Scope],
+		Window: map[string]attorn.Window{
+			"minute": attorn.Minute, "hour": attorn.Hour, "day": attorn.Day, "month": attorn.Month, "total": attorn.Total,
+		}[settings.Window],
 	}
-	text, isText := parseString(value)
-	if !isText || !isRight(text) {
-		return "", refuse(name, "it has not the right form")
-	}
-	return text, nil
-}
-
-func (written fields) number(name string, most uint64) (uint64, error) {
-	value, found := written[name]
-	if !found {
-		return 0, refuse(name, "it is missing")
-	}
-	number, valid := parseDigits(string(value), most)
-	if !valid {
-		return 0, refuse(name, fmt.Sprintf("it is no whole number up to %d", most))
-	}
-	return number, nil
-}
-
-func oneOf(written fields, name string, known map[string]uint8) (uint8, error) {
-	var value uint8
-	_, err := written.text(name, func(text string) (found bool) {
-		value, found = known[text]
-		return found
-	})
-	return value, err
-}
-
-func isArgument(name string) bool {
-	return within(name, nameBytesMax, func(at int, c byte) bool {
-		return isLower(c) || isUpper(c) || isDigit(c) || c == '-' || c == '_'
-	})
-}
-
-func isCurrency(code string) bool {
-	return len(code) == 3 && within(code, 3, func(at int, c byte) bool { return isUpper(c) })
-}
-
-// A role is `user`, `operator` or the name of a group: any text without control characters.
-func isRole(role string) bool {
-	return role != "" && len(role) <= roleBytesMax && !strings.ContainsFunc(role, unicode.IsControl)
-}
-
-func within(text string, most int, isRight func(at int, c byte) bool) bool {
-	for at, c := range []byte(text) {
-		if !isRight(at, c) {
-			return false
-		}
-	}
-	return text != "" && len(text) <= most
-}
-
-func isLower(c byte) bool { return c >= 'a' && c <= 'z' }
-func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
-
-func refuse(path, problem string) error {
-	return fmt.Errorf("settings: at `%s`: %s", path, problem)
 }

@@ -119,7 +119,7 @@ impl OfRego {
         self.engine.set_input(if prepared { self.read.clone() } else { Value::from_json_str(&self.input)? });
         let allow = self.engine.eval_rule("data.attorn.allow".into())?;
         let deny = self.engine.eval_rule("data.attorn.deny".into())?;
-        Ok(allow == Value::Bool(true) && deny.as_set().is_ok_and(|reasons| reasons.is_empty()))
+        Ok(allow == Value::Bool(true) && deny.as_set()?.is_empty())
     }
 }
 

@@ -1,19 +1,23 @@
-//! C, by the compiler that comes with Zig.
+//! C: on its SDK by the toolchain of `attorn policy build`, and by hand, against nothing but the contract, by the compiler
+//! that comes with Zig.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::bindings;
-use crate::language::Language;
-use crate::policy::{Policy, pinned};
+use crate::language::{Language, project};
+use crate::policy::Policy;
 use crate::tools::{Ground, files, python_environment, read, run, write};
+use crate::{bindings, policy};
 
 /// A sandbox is made anew for each decision, and its memory with it.
 const STACK: &str = "-Wl,-z,stack-size=65536";
 
 pub(crate) fn build(ground: &Ground, policy: &Policy) -> Result<PathBuf, String> {
     let sources = policy.sources(ground, Language::C)?;
-    let tools = python_environment(ground, "c", &pinned(ground, Language::C)?.join("requirements.txt"))?;
+    if policy.name == policy::TRIED.name {
+        return project(&sources);
+    }
+    let tools = python_environment(ground, "c", &sources.join("requirements.txt"))?;
     let home = ground.fresh_directory(&policy.home(Language::C))?;
     let generated = home.join("bindings");
     bindings::generate(&ground.wit(), wit_bindgen_c::Opts::default().build(), &generated)?;

@@ -1,8 +1,11 @@
 //! The languages, and what each gets.
 
+use std::error::Error;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use attorn_toolchain::project as projects;
 
 use crate::policy::Policy;
 use crate::tools::Ground;
@@ -56,4 +59,13 @@ impl fmt::Display for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// Build a project on the SDK of its language. The component stays with its sources, as in any project.
+pub(crate) fn project(sources: &Path) -> Result<PathBuf, String> {
+    let made = projects::build(sources, &mut |line| eprintln!("{line}")).map_err(|error| {
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        format!("{error}{cause}")
+    })?;
+    Ok(made.path)
 }

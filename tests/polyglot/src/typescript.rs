@@ -1,20 +1,11 @@
 //! TypeScript, by the toolchain of `attorn policy build`.
 
-use std::error::Error;
 use std::path::PathBuf;
 
-use attorn_toolchain::project;
-
-use crate::language::Language;
+use crate::language::{Language, project};
 use crate::policy::Policy;
 use crate::tools::Ground;
 
-/// The component stays with its sources, as in any project.
 pub(crate) fn build(ground: &Ground, policy: &Policy) -> Result<PathBuf, String> {
-    let sources = policy.sources(ground, Language::TypeScript)?;
-    let made = project::build(&sources, &mut |line| eprintln!("{line}")).map_err(|error| {
-        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-        format!("{error}{cause}")
-    })?;
-    Ok(made.path)
+    project(&policy.sources(ground, Language::TypeScript)?)
 }

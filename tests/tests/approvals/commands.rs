@@ -14,11 +14,11 @@ fn command(scene: &Scene, line: &str) -> Command {
     command
 }
 
-async fn as_operator(scene: &Scene, operator: &Operator, line: &str) -> Output {
+pub(crate) async fn as_operator(scene: &Scene, operator: &Operator, line: &str) -> Output {
     command(scene, line).env("ATTORN_TOKEN", &operator.token).output().await.unwrap()
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

@@ -5,6 +5,7 @@
 mod binding;
 mod bounds;
 mod commands;
+mod registrars;
 mod several;
 mod shown;
 mod webhooks;
@@ -20,6 +21,7 @@ use attorn_tests::replays::replays_identically;
 use attorn_tests::server::Fresh;
 use attorn_tests::world::{agent_registration, ask, ask_with};
 use attorn_tests::{Answer, Behalf, Call, Machine, Operator, Server, World};
+use commands::{as_operator, text};
 use serde_json::{Value, json};
 
 use DecisionKind::{Allow, Challenge, Deny};

@@ -163,7 +163,7 @@ async fn alice_signs_in_reads_what_it_is_and_approves_once() {
     assert!(alice.get(&path(&approval)).await.expect(200).text().contains("You have approved this"));
     assert_eq!(scene.state(&approval).await, "approved");
     assert_eq!(scene.pay(5_000).await.decision, DecisionKind::Allow);
-    assert!(alice.get(&path(&approval)).await.expect(200).text().contains("has been done"));
+    assert!(alice.get(&path(&approval)).await.expect(200).text().contains("has been used"));
 
     let entries = scene.behalf.entries().await;
     let voted: Vec<_> = entries.iter().filter(|entry| entry["type"] == "approval_voted").collect();

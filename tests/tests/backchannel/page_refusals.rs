@@ -165,7 +165,7 @@ async fn a_second_vote_and_one_that_is_too_late_each_have_their_page() {
         assert!(!text.contains("<form"), "{text}");
     }
     assert_eq!(scene.pay(5_000).await.grant.map(|_| ()), Some(()));
-    assert!(alice.post(&place, &pairs(&yes)).await.expect(409).text().contains("has been done"));
+    assert!(alice.post(&place, &pairs(&yes)).await.expect(409).text().contains("has been used"));
 
     let refused = scene.challenged(6_000).await;
     let page = alice.sign_in(&scene, &refused).await;

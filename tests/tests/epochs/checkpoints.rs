@@ -86,7 +86,7 @@ async fn a_damaged_checkpoint_is_named_by_each_command_and_signed_anew_by_a_repa
         made["bad_files"][0].as_str().unwrap().contains("log/1/checkpoint` is no checkpoint of this log"),
         "{made}"
     );
-    let said = stage.fails(&["key", "rotate-log"]);
+    let said = stage.fails_with(5, &["key", "rotate-log"]);
     assert!(said.contains("\nhelp: `attorn repair` moves what is damaged aside"), "{said}");
     assert_eq!(fs::read(&path).unwrap(), spoilt, "none of them changes it");
 

@@ -50,7 +50,7 @@ impl Forked {
     /// With this in place, what each of them says.
     #[track_caller]
     fn refused(&self, command: &[&str], what: &str, by: &Path) {
-        let said = self.stage.fails(command);
+        let said = self.stage.fails_with(5, command);
         let due = format!(
             "error: {what} is not the one that its key has signed, and nothing was changed: `{}` signs other {} first entries\n",
             by.display(),
@@ -71,7 +71,7 @@ async fn no_epoch_begins_after_entries_that_are_not_those_that_were_signed() {
     // The high-water file has seen other entries than the backup has, of which there are more.
     fs::write(stage.high_water(), &forked.seen).unwrap();
     forked.refused(&restore, "the backup's log", &stage.high_water());
-    let said = stage.fails(&["key", "rotate-log"]);
+    let said = stage.fails_with(5, &["key", "rotate-log"]);
     assert!(said.contains("entries of the log `attorn/") && said.contains("are not those that `"), "{said}");
     assert!(said.contains("it compares them, and takes no backup of this directory"), "{said}");
     let said = stage.fails(&["serve"]);
@@ -90,7 +90,7 @@ async fn no_epoch_begins_after_entries_that_are_not_those_that_were_signed() {
             fs::write(&path, &forked.seen).unwrap();
             if what == "the log" && name != "checkpoints/0" {
                 // A server does not start with these either, for the same reason.
-                let said = stage.fails(command);
+                let said = stage.fails_with(5, command);
                 assert!(said.contains("one signs other ") && said.contains("the log was changed"), "{said}");
             } else {
                 forked.refused(command, what, &shown);

@@ -7,6 +7,7 @@ mod checkpoints;
 mod entries;
 mod forked;
 mod lost;
+mod records;
 mod replays;
 mod restore;
 mod rotation;
@@ -66,9 +67,15 @@ impl Stage {
 
     #[track_caller]
     fn fails(&self, arguments: &[&str]) -> String {
+        self.fails_with(1, arguments)
+    }
+
+    /// The same, with this code: 5 where something is not what was signed or written.
+    #[track_caller]
+    fn fails_with(&self, code: i32, arguments: &[&str]) -> String {
         let output = self.attorn(arguments);
         let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(output.status.code(), Some(code), "{said}");
         said
     }
 

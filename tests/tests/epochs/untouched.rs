@@ -61,7 +61,7 @@ const DAMAGES: [(Damage, &str); 7] = [
     ),
     (
         |data| fs::write(data.join("store/db"), "nothing").unwrap(),
-        "error: the store's files could not be opened: Read corrupted data",
+        "error: the store's files could not be opened: the database's files are damaged",
     ),
     (|data| fs::remove_file(component_in(data)).unwrap(), "is missing: it is the component of `read-only` version 1"),
     (

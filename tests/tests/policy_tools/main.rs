@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod c;
 mod dev;
+mod go;
 mod opa;
 mod registry;
 mod try_out;

@@ -72,6 +72,8 @@ async fn what_does_not_go_on_says_why_and_what_to_do() {
         ("GET /v2/articles/close", 1, "(upstream_failed)"),
         ("POST /v2/articles/42 --body /nowhere/none", 1, "cannot read `/nowhere/none`"),
         ("GET /v2/articles/42 --header host:evil.example", 2, "the header `host` cannot be sent"),
+        ("GET /v2/articles/42 --header x-foo:1", 1, "the header `x-foo` would not go on: the target takes none"),
+        ("GET /v2/articles/42 --header if-match:1 --header x-foo:1", 1, "the header `x-foo` would not go on"),
     ] {
         let refused = hand.call(line).await;
         assert_eq!((refused.code, refused.out.as_str()), (Some(code), ""), "{line}: {}", refused.err);
@@ -103,6 +105,7 @@ async fn what_the_service_answers_is_printed_as_it_is() {
     assert_eq!((bad.code, bad.out.as_str()), (Some(1), "sad."), "{}", bad.err);
     let short = hand.call("GET /v2/articles/short").await;
     assert_eq!((short.code, short.out.as_str()), (Some(1), "half"), "{}", short.err);
+    assert!(short.err.contains("cut off after 4 bytes\nhelp: ") && short.err.contains("audit show"), "{}", short.err);
     assert!(short.err.contains("the answer was cut off after 4 bytes"), "{}", short.err);
     assert!(hand.call("HEAD /v2/articles/42").await.code == Some(0));
     let body = hand.directory.path().join("body");

@@ -58,22 +58,26 @@ async fn a_dead_service_is_not_asked_for_ever_and_hurts_nobody() {
 async fn addresses_where_nobody_should_ask_are_not_asked() {
     let world = World::new().await;
     let own = world.reach.url.clone();
-    for (at, origin) in
-        [own.as_str(), "http://169.254.169.254", "http://0.0.0.0:80", "http://192.0.2.1"].iter().enumerate()
+    // An address is looked at when it is registered.
+    for origin in
+        [own.as_str(), "http://169.254.169.254", "https://169.254.169.254", "http://0.0.0.0:80", "http://192.0.2.1"]
     {
-        let id = format!("crm-{at}");
-        register(&world, &id, &target(&id, origin)).await;
-        let problem = get_from(&world, &id, "/v2/articles/42").await.refused(503, "target_misconfigured");
-        assert!(problem.detail.contains("nothing was sent"), "{origin}: {problem}");
-        assert!(problem.decision_id.is_some(), "{problem}");
-        // Why, its operators see.
-        assert!(!problem.detail.contains("169.254"), "{problem}");
-        let check = world.staff.registrar.post(format!("/v1/targets/{id}/check"), &json!({})).await.expect(200);
-        let check: TargetCheck = check.json();
-        assert!(!check.reachable && !check.problems[0].is_empty(), "{check:?}");
-        assert_eq!(check.fault, Some(TargetFault::Settings), "{check:?}");
-        world.staff.registrar.post(format!("/v1/targets/{id}/retire"), &json!({})).await.expect(200);
+        let refused = world.staff.registrar.post("/v1/targets", &target("crm", origin)).await;
+        let problem = refused.refused(422, "invalid_field");
+        assert!(problem.detail.contains("`origin` is"), "{origin}: {problem}");
     }
+    // What a name leads to is looked at whenever it is used.
+    let origin = own.replace("127.0.0.1", "localhost");
+    register(&world, "crm", &target("crm", &origin)).await;
+    let problem = get_from(&world, "crm", "/v2/articles/42").await.refused(503, "target_misconfigured");
+    assert!(problem.detail.contains("nothing was sent"), "{origin}: {problem}");
+    assert!(problem.decision_id.is_some(), "{problem}");
+    // Why, its operators see.
+    assert!(!problem.detail.contains("127.0.0.1") && !problem.detail.contains("::1"), "{problem}");
+    let check = world.staff.registrar.post("/v1/targets/crm/check", &json!({})).await.expect(200);
+    let check: TargetCheck = check.json();
+    assert!(!check.reachable && !check.problems[0].is_empty(), "{check:?}");
+    assert_eq!(check.fault, Some(TargetFault::Settings), "{check:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! A hostile service: whatever it answers, the agent reads a problem or an honest part, the log says what came of it, and
 //! the next request finds nothing changed.
 
+use attorn_tests::Metrics;
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, end, get};
@@ -47,8 +48,15 @@ async fn an_answer_that_does_not_come_whole_is_cut_off_and_not_ended() {
         let effect = scene.effect().await;
         assert_eq!((&effect["effect"], &effect["cut"]), (&json!("done"), &json!(cut)), "{part}");
         assert!(effect["response_bytes"].as_u64().unwrap() <= 100_000, "{part}");
+        assert_eq!(effect["agent"], "support-bot", "whoever looks for what an agent did finds it");
         scene.get("42").await.expect(200);
         scene.effect().await;
+    }
+    // That a service gives its secret away is told from whatever else cuts an answer off.
+    let metrics = Metrics::of(&scene.world.staff.auditor).await;
+    for (outcome, count) in [("cut", 4), ("cut_secret", 1), ("answered", 5)] {
+        let labels = [("target", "crm"), ("outcome", outcome)];
+        assert_eq!(metrics.count("attorn_proxy_requests_total", &labels), Some(count), "{outcome}");
     }
 }
 

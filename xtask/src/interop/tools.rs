@@ -103,9 +103,9 @@ const TOOLS: &[Tool] = &[
     },
     Tool {
         command: &["go", "version"],
-        at_least: Some((1, 21)),
+        at_least: Some((1, 25)),
         needed_by: GO,
-        help: "Go 1.21 or later, which gets the version that is needed by itself, see https://go.dev/dl",
+        help: "Go 1.25 or later, which gets the version that is needed by itself, see https://go.dev/dl",
         debian: None,
     },
     Tool {

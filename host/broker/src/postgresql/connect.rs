@@ -20,6 +20,7 @@ use super::errors::within;
 use super::kept::Kept;
 use super::stream::{Allowance, Bounded};
 use crate::address;
+use crate::fault::Fault;
 use crate::kind::KindError;
 use crate::tls;
 
@@ -27,6 +28,9 @@ use crate::tls;
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a connection is kept that nobody uses.
 const IDLE: Duration = Duration::from_secs(30);
+/// How long after it was let in a connection is used again: a password that counts no more is noticed then at the latest,
+/// however busy the target is.
+const LET_IN: Duration = Duration::from_mins(1);
 /// How many of those are kept.
 const IDLE_MAX: usize = 8;
 /// How many bytes an answer may have, with all that comes before it is used again: what is asked for is short.
@@ -57,6 +61,8 @@ pub(super) struct Connection {
     pub(super) client: Client,
     allowance: Allowance,
     driver: AbortHandle,
+    /// Since when.
+    since: Instant,
 }
 
 impl Connection {
@@ -100,7 +106,7 @@ impl Connector {
     /// A connection to the database of the target: one that is kept, or a new one.
     pub(super) async fn connection(&self) -> Result<Connection, KindError> {
         while let Some((since, kept)) = self.lock().pop() {
-            if since.elapsed() < IDLE && !kept.client.is_closed() {
+            if since.elapsed() < IDLE && kept.since.elapsed() < LET_IN && !kept.client.is_closed() {
                 kept.allow();
                 return Ok(kept);
             }
@@ -145,6 +151,10 @@ impl Connector {
                     }
                 }
             }
+        }
+        if last.fault() == Fault::SignIn {
+            // Whoever is not let in any more does not go on by having been let in before.
+            self.lock().clear();
         }
         Err(last)
     }
@@ -191,7 +201,7 @@ impl Connector {
                 (client, tokio::spawn(connection).abort_handle())
             }
         };
-        Ok(Connection { client, allowance, driver })
+        Ok(Connection { client, allowance, driver, since: Instant::now() })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Instant, Connection)>> {

@@ -113,10 +113,7 @@ pub(super) async fn problems(connection: &Connection, settings: &PostgresqlSetti
     for role in roles(settings) {
         let asked = format!("SELECT {}", good_roles(std::slice::from_ref(role)));
         if one(&connection.client.simple_query(&asked).await?) != Some("1") {
-            problems.push(format!(
-                "the role `{role}` is not there, or it or one that it is a member of can sign in, is more than a plain \
-                 role, gives roles on (ADMIN OPTION) or owns something"
-            ));
+            problems.push(format!("the role `{role}` may not be given: {}", why_bad(connection, role).await?));
         }
     }
     if let Some(table) = &settings.user_table {
@@ -129,6 +126,45 @@ pub(super) async fn problems(connection: &Connection, settings: &PostgresqlSetti
         }
     }
     Ok(problems)
+}
+
+/// The roles that a role is or is a member of, that which is asked about first, each with what is wrong with it: as
+/// [`GOOD`] has it, which decides.
+const WHY: &str = "WITH RECURSIVE up(oid) AS (SELECT oid FROM pg_roles WHERE rolname = $1 UNION \
+                   SELECT m.roleid FROM pg_auth_members m JOIN up ON m.member = up.oid) \
+                   SELECT p.rolname::text, p.rolcanlogin, \
+                   p.rolsuper OR p.rolcreaterole OR p.rolcreatedb OR p.rolreplication OR p.rolbypassrls \
+                   OR p.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files', \
+                   'pg_signal_backend', 'pg_write_all_data'), \
+                   EXISTS (SELECT 1 FROM pg_auth_members m WHERE m.member = p.oid AND m.admin_option), \
+                   EXISTS (SELECT 1 FROM pg_shdepend s WHERE s.refobjid = p.oid \
+                   AND s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o') \
+                   FROM up JOIN pg_roles p ON p.oid = up.oid ORDER BY p.rolname <> $1, p.rolname LIMIT 32";
+
+/// What is wrong with a role that may not be given.
+async fn why_bad(connection: &Connection, role: &SqlName) -> Result<String, KindError> {
+    let rows = connection.client.query(WHY, &[&role.as_str()]).await?;
+    if rows.is_empty() {
+        return Ok("there is none of that name".into());
+    }
+    for row in rows {
+        let name: &str = row.try_get(0)?;
+        let whose = if name == role.as_str() { "it".into() } else { format!("it is a member of `{name}`, which") };
+        for (at, what) in [
+            (1, "can sign in (LOGIN)"),
+            (
+                2,
+                "is more than a plain role (an attribute as SUPERUSER, or one that reaches the machine or others' sessions)",
+            ),
+            (3, "gives roles on (ADMIN OPTION)"),
+            (4, "owns something, which a login could change at will"),
+        ] {
+            if row.try_get(at)? {
+                return Ok(format!("{whose} {what}"));
+            }
+        }
+    }
+    Ok("what was wrong with it changed while it was looked at".into())
 }
 
 /// What its administrator cannot do, or could beyond what is needed.

@@ -124,15 +124,16 @@ impl Postgresql {
         within(ACT, "looking after what is kept", self.connector.kept.look_after(&self.connector)).await
     }
 
-    /// What an operator should know: whether its administrator can do what is needed, its roles are good to give, and
-    /// its table of users is nobody else's to write.
+    /// What an operator should know: whether its administrator is let in now and can do what is needed, its roles are good
+    /// to give, and its table of users is nobody else's to write.
     ///
     /// # Errors
     ///
     /// When it cannot be asked.
     pub async fn problems(&self) -> Result<Problems, KindError> {
         let act = async {
-            let connection = self.connector.connection().await?;
+            // Whoever asks wants to know whether the password counts, and one that was let in before does not say.
+            let connection = self.connector.to(&self.connector.settings.database).await?;
             let problems = look::problems(&connection, &self.connector.settings).await?;
             self.connector.keep(connection);
             Ok(problems)

@@ -178,6 +178,16 @@ fn print(output: &Output, approval: &Shown) -> Result<Exit, Failure> {
     for vote in &approval.votes {
         output.line(format!("vote        {} {}: {}, {}", vote.role, vote.approver, vote.says, TimeMs(vote.at_ms)));
     }
+    if approval.policies_changed {
+        output.line(
+            "policies    other ones are in force than when it was asked: if those that apply to it changed, a yes",
+        );
+        output.line("            comes to nothing, and the agent's next try asks for another approval");
+    }
+    if let Some(decision) = &approval.spent_by {
+        output.line(format!("spent by    {decision}: `attorn audit show {decision}` names the grant that came of it"));
+        output.line("            `attorn grant revoke` with its id ends that");
+    }
     output.line(format!("until       {}", TimeMs(approval.expires_at_ms)));
     output.line(format!("digest      {}", approval.digest));
     Ok(Exit::Done)

@@ -43,7 +43,7 @@ pub(crate) struct Backup {
 /// the backup things happened that it does not know. The token that makes an admin is shown this once.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Where components, settings or entries in the backup are damaged or missing it refuses, and names them, unless it is said that it shall go on without. Ends with 5 if it restored all but what is damaged or missing in the backup, which it names, and if it restored nothing because the state in the backup is not the one that this server wrote.\n\nExamples:\n  attorn restore /var/backups/attorn/monday\n  attorn restore /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn restore monday --config ./attorn/attorn.toml --data-dir ./attorn/data-2"
+    after_help = "Where components, settings or entries in the backup are damaged or missing it refuses, and names them, unless it is said that it shall go on without. Ends with 5 if it restored all but what is damaged or missing in the backup, which it names, and if it restored nothing because the backup is damaged where all depends on it, or its state or its log is not the one that this server wrote.\n\nExamples:\n  attorn restore /var/backups/attorn/monday\n  attorn restore /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn restore monday --config ./attorn/attorn.toml --data-dir ./attorn/data-2"
 )]
 pub(crate) struct Restore {
     /// What `attorn backup` made
@@ -75,7 +75,7 @@ pub(crate) struct Restore {
 /// The files that were there are moved aside.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Ends with 5 if there is something that it cannot make anew, which it names, or if the server would refuse the directory: the high-water file or a checkpoint has seen a longer log, or another.\n\nExamples:\n  attorn repair\n  attorn repair --config ./attorn/attorn.toml"
+    after_help = "Ends with 5 if there is something that it cannot make anew, which it names, if nothing can be made anew because what it would be made of is damaged, too, or if the server would refuse the directory: the high-water file or a checkpoint has seen a longer log, or another.\n\nExamples:\n  attorn repair\n  attorn repair --config ./attorn/attorn.toml"
 )]
 pub(crate) struct Repair {
     /// The server's configuration; `attorn.toml`, else `attorn/attorn.toml`, if it is not said
@@ -192,7 +192,7 @@ fn not_backed_up(error: &attorn_server::data::NoBackup) -> Failure {
     let failure = Failure::of(error);
     let exit = match error {
         NoBackup::Copy(BackupError::Within { .. }) => Exit::Usage,
-        NoBackup::Copy(error) if error.is_damage() => Exit::VerificationFailed,
+        NoBackup::Copy(error) if error.is_altered() => Exit::VerificationFailed,
         NoBackup::Copy(_) | NoBackup::RootKey(_) => failure.exit,
     };
     Failure { exit, help: attorn_server::data::backup_help(error).map(str::to_owned), ..failure }
@@ -218,6 +218,7 @@ impl Restore {
         // Whoever names the wrong directory is told that first, whatever else is not as it should be.
         check_is_backup(&self.backup).map_err(|error| not_restored(&error))?;
         let mut config = super::serve::configuration(self.config)?;
+        let named = config.data_dir.clone();
         if let Some(dir) = self.data_dir {
             config.data_dir = dir;
         }
@@ -227,7 +228,15 @@ impl Restore {
         let restored = restore(&config, &self.backup, self.keys.as_deref(), (bad_blobs, bad_entries)).await;
         drop(watched);
         let restored = restored.map_err(|error| not_restored(&error))?;
-        super::restored::print(&context.output, &config, &restored)
+        let exit = super::restored::print(&context.output, &config, &restored)?;
+        if config.data_dir != named {
+            context.output.note("");
+            context.output.note(format!(
+                "attorn.toml names another data directory, `{}`: write this one there before the server starts.",
+                named.display()
+            ));
+        }
+        Ok(exit)
     }
 }
 
@@ -236,7 +245,7 @@ fn not_restored(error: &attorn_server::epochs::EpochError) -> Failure {
     let failure = Failure::of(error);
     let exit = match error {
         error if error.is_usage() => Exit::Usage,
-        error if error.is_forgery() => Exit::VerificationFailed,
+        error if error.is_altered() => Exit::VerificationFailed,
         _ => failure.exit,
     };
     Failure { exit, help: error.help().map(str::to_owned), ..failure }
@@ -253,12 +262,15 @@ impl Repair {
         let foreign = if self.with_foreign_state { ForeignState::Accepted } else { ForeignState::Refused };
         let repaired = attorn_server::data::repair(&config, foreign, lost).await;
         drop(watched);
-        let repaired = repaired.map_err(|error| {
-            let failure = Failure::of(&error);
-            Failure { help: attorn_server::data::repair_help(&error).map(str::to_owned), ..failure }
-        })?;
-        repaired::print(&context.output, repaired)
+        repaired::print(&context.output, repaired.map_err(|error| not_repaired(&error))?)
     }
+}
+
+#[cfg(target_os = "linux")]
+fn not_repaired(error: &attorn_server::data::NoRepair) -> Failure {
+    let failure = Failure::of(error);
+    let exit = if error.is_altered() { Exit::VerificationFailed } else { failure.exit };
+    Failure { exit, help: attorn_server::data::repair_help(error).map(str::to_owned), ..failure }
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -278,7 +290,9 @@ mod tests {
             assert_eq!(failure.exit, Exit::VerificationFailed);
             assert!(failure.message.ends_with(&error.to_string()) && failure.help.is_some(), "{failure}");
         }
-        let failure = not_restored(&EpochError::Backup("it is cut".to_owned()));
+        let failure = not_restored(&EpochError::BadBackup("it is cut".to_owned()));
+        assert_eq!(failure.exit, Exit::VerificationFailed);
+        let failure = not_restored(&EpochError::Backup("it is none".to_owned()));
         assert_eq!(failure.exit, Exit::Error);
     }
 }

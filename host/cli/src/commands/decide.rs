@@ -81,12 +81,18 @@ impl Decide {
         }
         let (client, output) = (context.agent(&self.agent)?, &context.output);
         let answer = match self.wait_for_approval {
-            None => client.answer(&request).await?,
+            None => client.answer(&request).await,
             Some(wait) => {
                 let wait = Duration::from_millis(wait.ms);
-                client.answer_when_approved(&request, wait, |approval| output.note(waits_for(approval))).await?
+                client.answer_when_approved(&request, wait, |approval| output.note(waits_for(approval))).await
             }
         };
+        // What was decided and came to nothing is found by its decision.
+        let answer = answer.inspect_err(|error| {
+            if let Some(decision) = error.problem().and_then(|problem| problem.decision_id.as_deref()) {
+                output.note(format!("decision    {decision}"));
+            }
+        })?;
         // Whoever reads the exit code gets an allow only for an answer that is one.
         attorn_agent::Decision::try_from(answer.clone())?;
         if context.output.json {

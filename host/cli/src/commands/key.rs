@@ -91,7 +91,8 @@ impl RotateLog {
         drop(watched);
         let rotated = rotated.map_err(|error| {
             let failure = Failure::of(&error);
-            Failure { help: error.help().map(str::to_owned), ..failure }
+            let exit = if error.is_altered() { Exit::VerificationFailed } else { failure.exit };
+            Failure { exit, help: error.help().map(str::to_owned), ..failure }
         })?;
         let (output, bad_named) = (&context.output, attorn_server::data::BadNamed::default());
         let exit = super::damage::exit(&[&rotated.bad_files], &bad_named);

@@ -19,7 +19,7 @@ use crate::parse;
 pub(crate) enum Operator {
     /// Register an operator, and print its token, this once (duty: admin, or the bootstrap token)
     Register(Register),
-    /// List operators (duty: admin)
+    /// List operators (duty: admin, or the bootstrap token)
     List(Page),
     /// Give an operator a new token, after a restore has ended theirs, and print it (duty: admin, or for an admin the
     /// bootstrap token)

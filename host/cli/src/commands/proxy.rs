@@ -77,7 +77,7 @@ pub(crate) struct Call {
     /// What the body is
     #[arg(long, value_name = "TYPE", requires = "body", default_value = "application/json")]
     media_type: String,
-    /// A header that goes on, if the target's settings name it: 'if-match: \"7\"'. Repeat it for more
+    /// A header that goes on: 'if-match: \"7\"'. Repeat it for more. Refused where the target's settings do not name it
     #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
     header: Vec<(String, String)>,
     /// If it needs an approval, wait for so long at most until somebody has approved it, and send it again

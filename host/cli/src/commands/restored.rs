@@ -19,7 +19,7 @@ const LOOK_AT: [(&str, &str); 10] = [
     ("webhooks that were revoked", "attorn approval-webhook list"),
     ("who signs policies, and whether they have to be signed", "attorn policy signer list"),
     ("policies in force, and facts", "attorn policy list; attorn fact list"),
-    ("counters that were charged: what was spent since counts for nothing", "attorn audit list --epoch N"),
+    ("counters that were charged: what was spent since counts for nothing", "attorn audit list --epoch EPOCH"),
 ];
 
 pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Result<Exit, Failure> {
@@ -72,15 +72,21 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
         output.note("No checkpoint that the log's key signed is known here, so nothing shows that nobody rewrote entries in the");
         output.note("backup: compare with one that somebody kept (`attorn audit verify --since`).");
     }
-    output.note("No token of an operator is good any more. The bootstrap token is shown this once:");
+    output.note("No token of an operator is good any more. Start the server (`attorn serve`); the bootstrap token, which is shown");
+    output.note("this once, lists the operators and makes one admin, and then it is dead:");
+    output
+        .note("  ATTORN_TOKEN=<bootstrap token> attorn operator list            who they are, as it was in the backup");
     output.note("  ATTORN_TOKEN=<bootstrap token> attorn operator renew NAME      an admin of before, or");
     output.note("  ATTORN_TOKEN=<bootstrap token> attorn operator register NAME --duty admin");
+    output.note("With the token that this prints, that admin renews the others (`attorn operator renew NAME`), or registers them.");
     output.note(
         "Everything is denied until somebody with the duty `thawer` says `attorn thaw`. What is here is as it was",
     );
-    output.note("in the backup. Look first at");
+    output
+        .note("in the backup. Look first, as operators with the duties `registrar`, `policy_admin` and `auditor`, at");
+    let epoch = restored.earlier.epoch.to_string();
     for (what, command) in LOOK_AT {
-        output.note(format!("  {what}: {command}"));
+        output.note(format!("  {what}: {}", command.replace("EPOCH", &epoch)));
     }
     let way_out = damage::WayOut {
         files: "They are not in the backup either: put them back from another one that has them.",

@@ -14,7 +14,7 @@ use super::{Nothing, Why};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::key_source::{read_text, stdin_text};
+use crate::key_source::{exposed, read_text, stdin_text};
 use crate::page::Page;
 use crate::parse::{self, Span};
 
@@ -30,18 +30,20 @@ pub(crate) enum Target {
     /// of these)
     Register(Box<Register>),
     /// List targets
-    #[command(after_help = "Examples:\n  attorn target list\n  attorn target list --limit 10 --after crm --json")]
-    List(Page),
+    #[command(after_help = "Examples:
+  attorn target list
+  attorn target list --state active --limit 10 --after crm --json")]
+    List(List),
     /// Show a target
     #[command(after_help = "Examples:\n  attorn target show shop")]
     Show(Which),
     /// Look at a target: whether it can be reached, is the one that is registered, lets its administrator in and do what is
-    /// needed, and which logins have no lease. Ends with 1 if something is wrong
+    /// needed, and which logins have no lease. It signs in anew each time. Ends with 1 if something is wrong
     #[command(after_help = "Examples:
   attorn target check shop
   attorn target check shop --end-unknown --json")]
     Check(Check),
-    /// Give a target's administrator a new password, which nobody is told
+    /// Give a target's administrator a new password, which nobody is told; refused while another target has the same one
     #[command(after_help = "Examples:\n  attorn target rotate shop")]
     Rotate(Which),
     /// Put another secret in the place of the one that is shown to a service, or tell the password that a database's
@@ -65,7 +67,7 @@ pub(crate) enum Target {
 #[command(after_help = concat!(
     "Examples:
   attorn target register shop --host db.example --database shop --admin attorn --password-file password.txt \\
-    --tls-roots roots.pem --resource-type invoice --role 'invoice.read invoice/*=reader' \\
+    --tls-roots roots.pem --resource-type invoice,database --role 'invoice.read invoice/*=reader' \\
     --role 'report.* database/crm=writer' \\
     --user-table attorn.logins
   attorn target register crm --kind proxy --file crm.json --secret-file key.txt --resource-type contact
@@ -145,6 +147,15 @@ struct Logins {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only those in this state: active, suspended or retired
+    #[arg(long, value_name = "STATE", value_parser = ["active", "suspended", "retired"])]
+    state: Option<String>,
+    #[command(flatten)]
+    page: Page,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Which {
     /// Its id
     #[arg(value_parser = parse::id::<TargetId>)]
@@ -215,8 +226,12 @@ impl Logins {
         else {
             return Err(Failure::usage("a database takes `--host`, `--database`, `--admin` and `--password-file`"));
         };
-        let password = read_text(&file, PASSWORD_BYTES_MAX)?;
-        let roots = self.tls_roots.as_deref().map(|path| read_text(path, ROOTS_BYTES_MAX)).transpose()?;
+        let password = private_text(&file, PASSWORD_BYTES_MAX)?;
+        let roots = self.tls_roots.as_deref().map(|path| read_text(path, ROOTS_BYTES_MAX)).transpose();
+        let roots = roots.map_err(|failure| {
+            failure
+                .with_help("give the certificates that sign the target's own alone, and not all that a machine trusts")
+        })?;
         let settings = Postgresql {
             host: host.to_string(),
             port: self.port,
@@ -234,6 +249,18 @@ impl Logins {
     }
 }
 
+/// The text of a file that holds a secret: nobody else may read it, as with keys.
+fn private_text(file: &Path, bytes_max: u64) -> Result<String, Failure> {
+    if let Some(mode) = exposed(file)? {
+        let failure = Failure::new(format!(
+            "others may read or write `{}`, which holds a secret: its mode is {mode:03o}",
+            file.display()
+        ));
+        return Err(failure.with_help(format!("`chmod 600 {}`", file.display())));
+    }
+    read_text(file, bytes_max)
+}
+
 /// The settings of a proxy.
 fn settings(file: &Path) -> Result<api::Proxy, Failure> {
     let text = read_text(file, PROXY_BYTES_MAX)?;
@@ -247,7 +274,7 @@ fn secret_text(file: &Path) -> Result<String, Failure> {
     let text = if file == Path::new("-") {
         stdin_text(PASSWORD_BYTES_MAX + 2)?
     } else {
-        read_text(file, PASSWORD_BYTES_MAX + 2)?
+        private_text(file, PASSWORD_BYTES_MAX + 2)?
     };
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
@@ -260,7 +287,10 @@ impl Target {
         };
         let (path, body) = match self {
             Self::Register(register) => return show::print(output, &client.post(PATH, &register.body()?).await?),
-            Self::List(page) => return show::list(output, &client.get(&page.of(PATH)).await?),
+            Self::List(List { state, page }) => {
+                let path = state.map_or_else(|| PATH.to_owned(), |state| format!("{PATH}?state={state}"));
+                return show::list(output, &client.get(&page.of(&path)).await?);
+            }
             Self::Show(Which { id }) => return show::print(output, &client.get(&format!("{PATH}/{id}")).await?),
             Self::Check(Check { which, end_unknown }) => {
                 let path = format!("{PATH}/{}/check", which.id);

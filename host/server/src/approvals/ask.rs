@@ -2,7 +2,7 @@
 //!
 //! Whether one is to be asked for is found out in [`super::step`].
 
-use attorn_core::{ApprovalId, ApprovalRequest, ApprovalState, Challenged, DecisionId, JsonText, TimeMs, Vote};
+use attorn_core::{ApprovalId, ApprovalRequest, ApprovalState, Asker, Challenged, DecisionId, JsonText, TimeMs, Vote};
 use attorn_store::records::{ApprovalRecord, HoldReason, PromptRecord, Record as _};
 use attorn_store::{Add, Batch, Key, KeyPrefix, Require, Versioned};
 
@@ -69,7 +69,9 @@ pub(super) async fn ask(
     decision: DecisionId,
 ) -> Result<Result<Box<Asking>, Unasked>, Failure> {
     let (now, limits) = (scene.within.now(), app.approvals);
-    let Ok(content) = content::of(scene, challenged)? else { return Ok(Err(Unasked::Unreadable)) };
+    let Ok(content) = content::of(scene, challenged, app.active.snapshot().record.revision)? else {
+        return Ok(Err(Unasked::Unreadable));
+    };
     let Waiting { mut over, count } = waiting(app, scene, sought).await?;
     let lapsed: Vec<&ApprovalRecord> = over.iter().map(|(old, _)| &old.value).collect();
     let holds = Holds::of(app, sought.asked_of, &lapsed).await?;
@@ -84,7 +86,8 @@ pub(super) async fn ask(
         over.push((found.clone(), next));
         found.value.request.id
     });
-    let record = new(app, scene, (sought, challenged), (decision, content))?;
+    let asker = scene.asker(app).await?;
+    let record = new(app, (scene, asker), (sought, challenged), (decision, content))?;
     // Whoever has said yes is not asked again.
     let answered = has_user_vote(&record);
     let prompt = if answered { None } else { backchannel::prompt(app, &record, now).await? };
@@ -130,7 +133,7 @@ async fn waiting(app: &App, scene: Scene<'_>, sought: &Sought) -> Result<Waiting
 /// said it; how long that counts does not change.
 fn new(
     app: &App,
-    scene: Scene<'_>,
+    (scene, asker): (Scene<'_>, Asker),
     (sought, challenged): (&Sought, &Challenged),
     (decision, content): (DecisionId, JsonText),
 ) -> Result<ApprovalRecord, Failure> {
@@ -156,7 +159,8 @@ fn new(
         state: ApprovalState::Pending,
         asked_of: sought.asked_of,
         agent: scene.within.agent().id.clone(),
-        owners: scene.asker().owners.into_iter().collect(),
+        owners: asker.owners.into_iter().collect(),
+        registrars: asker.registrars.into_iter().collect(),
         delegation: scene.within.behalf().and_then(|behalf| behalf.delegations().last()).map(|last| last.id.clone()),
         code: random::approval_code()?,
         decision,

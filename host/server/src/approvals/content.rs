@@ -38,10 +38,17 @@ const DEBITS_MAX: usize = 16;
 struct KeptContent {
     asked: Asked,
     terms: KeptTerms,
+    /// The revision of the set of policies that it was asked under; none of one from before that was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revision: Option<u64>,
 }
 
-/// What is asked, as it is kept, if it can be shown.
-pub(super) fn of(scene: Scene<'_>, challenged: &Challenged) -> Result<Result<JsonText, Unreadable>, Failure> {
+/// What is asked, as it is kept, if it can be shown; under the set of policies of this revision.
+pub(super) fn of(
+    scene: Scene<'_>,
+    challenged: &Challenged,
+    revision: u64,
+) -> Result<Result<JsonText, Unreadable>, Failure> {
     let Scene { within, chain, credential } = scene;
     let (request, terms) = (within.request(), &challenged.terms);
     let goes_on = credential.is_some_and(|credential| credential.kind == TargetKind::Proxy);
@@ -85,7 +92,7 @@ pub(super) fn of(scene: Scene<'_>, challenged: &Challenged) -> Result<Result<Jso
         look_alikes: Vec::new(),
         look_alikes_more: 0,
     };
-    let kept = KeptContent { asked, terms: KeptTerms::of(terms) };
+    let kept = KeptContent { asked, terms: KeptTerms::of(terms), revision: Some(revision) };
     let text = serde_json_canonicalizer::to_string(&kept).map_err(Failure::internal)?;
     Ok(Ok(JsonText::from_canonical(text)))
 }
@@ -128,6 +135,14 @@ pub(crate) async fn open(app: &App, record: &ApprovalRecord) -> Result<Option<(A
 /// The terms on which it is asked. None if its user was erased.
 pub(super) async fn terms(app: &App, record: &ApprovalRecord) -> Result<Option<KeptTerms>, Failure> {
     text(app, record).await?.map(|text| read(&text).map(|kept| kept.terms)).transpose()
+}
+
+/// Whether other policies are in force than when it was asked. Where those that apply to it changed, nobody can spend a yes
+/// to it any more.
+pub(super) async fn policies_changed(app: &App, record: &ApprovalRecord) -> Result<bool, Failure> {
+    let Some(text) = text(app, record).await? else { return Ok(false) };
+    let revision = read(&text)?.revision;
+    Ok(revision.is_some_and(|revision| revision != app.active.snapshot().record.revision))
 }
 
 async fn text(app: &App, record: &ApprovalRecord) -> Result<Option<JsonText>, Failure> {

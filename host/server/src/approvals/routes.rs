@@ -152,6 +152,7 @@ pub(crate) async fn shown(app: &App, found: &Versioned<ApprovalRecord>) -> Resul
         votes: record.request.votes.iter().map(vote).collect(),
         decision_id: record.decision.to_string(),
         spent_by: record.spent_by.map(|decision| decision.to_string()),
+        policies_changed: record.state.waits() && content::policies_changed(app, record).await?,
         created_at_ms: record.created_at.0,
         expires_at_ms: record.request.expires_at.0,
     }))

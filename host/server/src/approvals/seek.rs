@@ -9,7 +9,8 @@ use attorn_core::{
     WantedCredential, WithinBounds,
 };
 use attorn_store::records::{
-    ApprovalRecord, ApprovalRequestRecord, OperatorRecord, ProviderRecord, TargetRecord, UserBody,
+    AgentRecord, ApprovalRecord, ApprovalRequestRecord, IdentityOwnerRecord, KeyOwnerRecord, OperatorRecord,
+    ProviderRecord, TargetRecord, UserBody,
 };
 use attorn_store::{Key, Require, Versioned};
 use serde_json::{Map, Value};
@@ -34,11 +35,25 @@ pub(crate) struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// Who asks: the agent, and those through which it was delegated to it.
-    pub(super) fn asker(&self) -> Asker {
-        let hops = self.within.behalf().into_iter().flat_map(|behalf| &behalf.hops);
-        let owners = hops.map(|hop| hop.agent.owner.clone()).chain([self.within.agent().owner.clone()]);
-        Asker { owners: owners.collect(), operator: None }
+    /// Who asks: the agent, and those through which it was delegated to it, by what they were registered with. None of it
+    /// changes while they are as they are, and the commit of the decision names their versions.
+    pub(super) async fn asker(&self, app: &App) -> Result<Asker, Failure> {
+        let within = self.within;
+        let hops = within.behalf().into_iter().flat_map(|behalf| &behalf.hops).map(|hop| &hop.agent);
+        let agents: Vec<_> = hops.chain([within.agent()]).collect();
+        let mut registrars: BTreeSet<OperatorId> = BTreeSet::new();
+        for agent in &agents {
+            let found = app.store.record::<AgentRecord>(&Key::agent(&agent.id)).await?;
+            registrars.extend(found.and_then(|found| found.value.registrar().cloned()));
+        }
+        let holder = within.holder();
+        let of_key = app.store.record::<KeyOwnerRecord>(&Key::key_owner(&holder.thumbprint)).await?;
+        registrars.extend(of_key.and_then(|found| found.value.registrar));
+        if let Some((subject, _)) = &holder.identity {
+            let found = app.store.record::<IdentityOwnerRecord>(&IdentityOwnerRecord::key_of(subject)).await?;
+            registrars.extend(found.and_then(|found| found.value.registrar));
+        }
+        Ok(Asker { owners: agents.iter().map(|agent| agent.owner.clone()).collect(), registrars })
     }
 }
 
@@ -94,7 +109,7 @@ pub(crate) async fn seek(app: &App, scene: Scene<'_>, policies: &[Arc<ActivePoli
         let operators = operators(app, &found.value.request.votes, &mut sought.require).await?;
         let voters = voters(app, &found.value, &mut sought.require).await?;
         let user = within.behalf().map(|behalf| (&behalf.user.id, &behalf.user.issuer));
-        let (asker, operators, members, now) = (&scene.asker(), &operators, &voters.members, within.now());
+        let (asker, operators, members, now) = (&scene.asker(app).await?, &operators, &voters.members, within.now());
         let request = &found.value.request;
         let all = met(request, Count { bound_to, asker, user, operators, members, now });
         sought.met = all.needed(&request.requirements);

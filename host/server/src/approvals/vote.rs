@@ -155,11 +155,13 @@ async fn check(
     if !waits(app, found, now) {
         let state = state(app, found, now).await?;
         let detail = format!("approval `{id}` is {}", state.as_str());
-        let help = match state {
-            ApprovalState::Refused => "the agent can ask again, though for a while the same is denied",
-            ApprovalState::Pending | ApprovalState::Approved | ApprovalState::Lapsed | ApprovalState::Spent => {
-                "the agent can ask again"
-            }
+        let help = match (state, record.spent_by) {
+            (ApprovalState::Refused, _) => "the agent can ask again, though for a while the same is denied".to_owned(),
+            (ApprovalState::Spent, Some(decision)) => format!(
+                "it was used; what came of it ends with its grant: `attorn audit show {decision}` names that, and \
+                 `attorn grant revoke` ends it"
+            ),
+            _ => "the agent can ask again".to_owned(),
         };
         return Err(Failure::of(ProblemCode::InvalidState, detail).with_help(help));
     }
@@ -184,7 +186,9 @@ async fn check(
     if said_before || (ballot.says == Say::Approve && !has_room(record, (&ballot.voter, approver))) {
         let why = if said_before { "has your vote already" } else { "has as many votes as it may have" };
         let failure = Failure::of(ProblemCode::InvalidState, format!("approval `{id}` {why}"));
-        return Err(failure.with_help("it waits for others; until it is spent, you can still refuse it"));
+        let is_whole = state(app, found, now).await? == ApprovalState::Approved;
+        let waits = if is_whole { "it waits for nobody, and the agent can go on" } else { "it waits for others" };
+        return Err(failure.with_help(format!("{waits}; until it is spent, you can still refuse it")));
     }
     Ok(())
 }

@@ -63,6 +63,7 @@ fn asked(approvers: impl IntoIterator<Item = Approver>) -> ApprovalRecord {
         asked_of: Digest::from_bytes([2; 32]),
         agent: "bot".parse().unwrap(),
         owners: Vec::new(),
+        registrars: Vec::new(),
         delegation: None,
         code: "BCDF-GHJK".into(),
         decision: DecisionId::from_random([1; 16]),

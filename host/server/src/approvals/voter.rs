@@ -132,7 +132,8 @@ pub(super) fn role(record: &ApprovalRecord, approver: &Approver) -> &'static str
     }
 }
 
-/// Nobody approves what they ask for themselves, and nobody votes for a group that they were in some time ago.
+/// Nobody approves what they ask for themselves, or could: whoever registered an agent, or a key of it, may have that key.
+/// And nobody votes for a group that they were in some time ago.
 pub(super) fn may_vote(
     record: &ApprovalRecord,
     (ballot, approver): (&Ballot<'_>, &Approver),
@@ -140,8 +141,11 @@ pub(super) fn may_vote(
 ) -> Result<(), Failure> {
     let (asker, id) = (record.asker(), &record.request.id);
     let own = match (&ballot.voter, approver) {
-        (_, Approver::Operator(operator)) if asker.is(operator) => {
+        (_, Approver::Operator(operator)) if asker.is_owner(operator.as_str()) => {
             Some(format!("operator `{operator}` owns an agent that asks for approval `{id}`"))
+        }
+        (_, Approver::Operator(operator)) if asker.is(operator) => {
+            Some(format!("operator `{operator}` registered an agent that asks for approval `{id}`, or its key"))
         }
         (Voter::Member(somebody, _), _) if is_owner(&asker, somebody) => {
             Some("you own an agent that asks for this".to_owned())

@@ -72,6 +72,9 @@ pub enum EpochError {
     /// The backup cannot be used.
     #[error("the backup cannot be restored: {0}")]
     Backup(String),
+    /// It is damaged, or not what this server wrote, where all depends on it.
+    #[error("the backup cannot be restored: {0}")]
+    BadBackup(String),
     /// The state in it has no imprint, or not the one that it comes to.
     #[error("the backup holds a state that this server is not known to have written, and nothing was restored")]
     ForeignState(#[source] ImprintError),
@@ -129,7 +132,7 @@ impl EpochError {
             Self::Io { .. } => {
                 Some("see that it is there, who may use it, and how much room its disk has, and try again")
             }
-            Self::Backup(_) => Some(
+            Self::Backup(_) | Self::BadBackup(_) => Some(
                 "nothing was restored: name another backup, or make one (`attorn backup`) of a data directory that is \
                  whole",
             ),
@@ -156,10 +159,14 @@ impl EpochError {
         }
     }
 
-    /// Whether it is not what this server wrote.
+    /// Whether something on disk is not what this server wrote; what somebody may accept is not meant.
     #[must_use]
-    pub const fn is_forgery(&self) -> bool {
-        matches!(self, Self::ForeignState(_))
+    pub const fn is_altered(&self) -> bool {
+        match self {
+            Self::ForeignState(_) | Self::BadBackup(_) | Self::Log(_) | Self::NotAsSigned { .. } => true,
+            Self::Serve(error) => error.is_altered(),
+            _ => false,
+        }
     }
 
     /// Whether what was asked for means nothing.
@@ -228,7 +235,8 @@ mod tests {
             EpochError::TooManyBad { files: 4_000, ranges: 2_000 },
             EpochError::Unfinished(path.into()),
             EpochError::io(path)(std::io::Error::other("full")),
-            EpochError::Backup("it is cut".into()),
+            EpochError::Backup("it is none".into()),
+            EpochError::BadBackup("it is cut".into()),
             EpochError::ForeignState(ImprintError::Missing),
             EpochError::ForeignState(ImprintError::Differs),
             EpochError::Log("it is cut".into()),

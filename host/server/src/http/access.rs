@@ -103,13 +103,29 @@ fn bearer(headers: &HeaderMap) -> Option<OperatorToken> {
     token.parse().ok()
 }
 
+/// What is said where no token came that is good, and what to do.
+const NO_TOKEN: (&str, &str) = (
+    "no valid operator's token came with the request",
+    "ATTORN_TOKEN is the token that `attorn operator register` or `renew` printed; a restore ends all tokens, and prints a \
+     bootstrap token with which an admin is renewed",
+);
+
+/// The same where the token is one that does something else.
+const NOT_WITH_BOOTSTRAP: (&str, &str) = (
+    "the bootstrap token lists operators and makes one admin, and nothing else is done with it",
+    "`attorn operator register NAME --duty admin` makes an admin, and after a restore `attorn operator renew NAME` gives one of \
+     before a new token: go on with the token that it prints",
+);
+
 /// An operator who has one of these duties.
 async fn operator(app: &App, headers: &HeaderMap, duties: &[Duty]) -> Result<OperatorCaller, Failure> {
+    let token = bearer(headers);
+    let is_bootstrap = token.as_ref().is_some_and(|token| token.kind() == OperatorTokenKind::Bootstrap);
     let unauthenticated = || {
-        Failure::of(ProblemCode::Unauthenticated, "no valid operator's token came with the request")
-            .with_help("use the token that `attorn operator register` printed; the bootstrap token only makes the first admin, and a restore ends all tokens")
+        let (detail, help) = if is_bootstrap { NOT_WITH_BOOTSTRAP } else { NO_TOKEN };
+        Failure::of(ProblemCode::Unauthenticated, detail).with_help(help)
     };
-    let digest = bearer(headers).ok_or_else(unauthenticated)?.digest();
+    let digest = token.as_ref().ok_or_else(unauthenticated)?.digest();
     // The lookup is by digest, so how long it takes says nothing about any token.
     let token = app.store.record::<OperatorTokenRecord>(&Key::operator_token(&digest)).await?;
     let id = token.ok_or_else(unauthenticated)?.value.operator;
@@ -162,7 +178,7 @@ async fn user(app: &App, headers: &HeaderMap, from: Remote) -> Result<Caller, Fa
     Ok(Caller::User(UserCaller { name: names::user_name(app, issuer, subject), id }))
 }
 
-/// The bootstrap token: it makes the first admin, and then it is dead.
+/// The bootstrap token: it lists operators and makes the first admin, and then it is dead.
 async fn bootstrap(app: &App, headers: &HeaderMap) -> Result<Option<OperatorCaller>, Failure> {
     let bootstrap = |token: &OperatorToken| token.kind() == OperatorTokenKind::Bootstrap;
     let Some(token) = bearer(headers).filter(bootstrap) else { return Ok(None) };
@@ -171,7 +187,10 @@ async fn bootstrap(app: &App, headers: &HeaderMap) -> Result<Option<OperatorCall
             Ok(Some(OperatorCaller { id: None, version: 0, duties: vec![Duty::Admin] }))
         }
         _ => Err(Failure::of(ProblemCode::Unauthenticated, "the bootstrap token is not valid, or was used already")
-            .with_help("use the token that `attorn operator register` printed when it was used")),
+            .with_help(
+                "use the token that `attorn operator register` or `renew` printed when it was used; a restore ends the \
+                 bootstrap token of before, and prints another",
+            )),
     }
 }
 

@@ -130,6 +130,10 @@ fn parameters(route: &Route) -> Vec<Value> {
         let purpose = json!({ "type": "string", "description": "`PURPOSE`, and `; delegation=ID`, `; session=ID`." });
         let name = attorn_api::FOR_HEADER;
         parameters.push(json!({ "name": name, "in": "header", "required": true, "schema": purpose }));
+        let list =
+            "The headers of this request that are meant to go on, with commas between: it is refused if one would not.";
+        let list = json!({ "type": "string", "description": list });
+        parameters.push(json!({ "name": attorn_api::HEADERS_HEADER, "in": "header", "schema": list }));
     }
     if route.method == Method::GET && route.operation.starts_with("list") {
         let by_index = matches!(route.operation, "listEntries" | "listEpochEntries");
@@ -138,6 +142,7 @@ fn parameters(route: &Route) -> Vec<Value> {
             "listFacts" => Some("prefix"),
             "listPolicyLogs" => Some("policy"),
             "listLeases" => Some("target"),
+            "listTargets" => Some("state"),
             _ => None,
         };
         let whose = if route.operation == "listDelegations" { &["user", "agent"][..] } else { &[] };

@@ -101,22 +101,29 @@ pub(crate) async fn of(
     let wanted = wanted.filter(|wanted| wanted.kind == TargetKind::Postgresql);
     let (Decision::Allow(_), Some(wanted)) = (&made.decision, wanted) else { return Ok(None) };
     let request = &ask.wanted.request;
-    let none =
-        |why: String| Failure::of(ProblemCode::NoTarget, why).with_help("ask for a token: leave `credential` out");
-    let untied = || none(format!("`{}` is tied to no target", request.resource.resource_type()));
+    let none = |why: String, help: String| Failure::of(ProblemCode::NoTarget, why).with_help(help);
+    let token = "a token can be had for it: `attorn decide` without `--login`, `credential` left out";
+    let untied = || none(format!("`{}` is tied to no target", request.resource.resource_type()), token.into());
     let key = Key::target(wanted.target.as_ref().ok_or_else(untied)?);
     let target = app.store.record::<TargetRecord>(&key).await?;
     let target = target.ok_or_else(|| Failure::internal("the target of a resource type is gone"))?;
     let TargetRecord { id, settings, state, .. } = &target.value;
     if *state != TargetState::Active {
-        return Err(none(format!("the target `{id}` is {}", state.as_str())));
+        let help = format!("no login is made there before an operator says so: `attorn target resume {id}`");
+        return Err(none(format!("the target `{id}` is {}", state.as_str()), help));
     }
-    let settings = settings.postgresql().ok_or_else(|| none(format!("the target `{id}` makes no logins")))?;
+    let settings =
+        settings.postgresql().ok_or_else(|| none(format!("the target `{id}` makes no logins"), token.into()))?;
     if ask.wanted.delegation.is_some() && settings.user_table.is_none() {
-        return Err(none(format!("the target `{id}` makes no login on behalf of a user")));
+        let help = "it is registered without a table of users (`--user-table`): ask its operator";
+        return Err(none(format!("the target `{id}` makes no login on behalf of a user"), help.into()));
     }
     let roles = settings.roles(&request.action, &request.resource).map(<[_]>::to_vec);
-    let no_rule = || none(format!("the target `{id}` has no rule for `{}` on this resource", request.action));
+    let no_rule = || {
+        let help =
+            format!("its rules say of what a login may come: `attorn target show {id}` shows them to its operators");
+        none(format!("the target `{id}` has no rule for `{}` on this resource", request.action), help)
+    };
     let roles = roles.ok_or_else(no_rule)?;
     let live = app.targets.live(id);
     if turn.as_ref().is_none_or(|held| held.target != *id) {

@@ -244,6 +244,12 @@ pub(super) fn too_far(lease: &LeaseRecord, now: TimeMs) -> Option<Change> {
     far.then(|| Change { next: LeaseRecord { due_at: now, ..lease.clone() }, said: None })
 }
 
+/// One that waits for another attempt, where what failed was mended.
+pub(super) fn need_not_wait(lease: &LeaseRecord, now: TimeMs) -> Option<Change> {
+    let waits = matches!(lease.state, LeaseState::Revoking | LeaseState::Irrevocable) && lease.due_at > now;
+    waits.then(|| Change { next: LeaseRecord { due_at: now, ..lease.clone() }, said: None })
+}
+
 fn has_ended(lease: &LeaseRecord, now: TimeMs, ended: Ended) -> Change {
     let next = LeaseRecord { state: LeaseState::Ended, ended_at: Some(now), ..lease.clone() };
     let why = match lease.state {

@@ -79,6 +79,23 @@ fn what_waits_longer_than_anything_does_is_due_at_once() {
 }
 
 #[test]
+fn what_waits_for_another_attempt_is_due_when_what_failed_was_mended() {
+    for (state, waits) in [
+        (LeaseState::Revoking, true),
+        (LeaseState::Irrevocable, true),
+        (LeaseState::Intended, false),
+        (LeaseState::Issued, false),
+        (LeaseState::Ended, false),
+    ] {
+        let far = LeaseRecord { due_at: NOW.plus_ms(1), ..lease(state, 3) };
+        let became =
+            need_not_wait(&far, NOW).map(|change| (change.next.state, change.next.due_at, change.next.attempts));
+        assert_eq!(became, waits.then_some((state, NOW, 3)), "{state:?}");
+        assert!(need_not_wait(&LeaseRecord { due_at: NOW, ..far }, NOW).is_none(), "{state:?}");
+    }
+}
+
+#[test]
 fn attempts_in_vain_are_said_first_and_last() {
     let after = |state, attempts| has_not_ended(&lease(state, attempts), NOW, (&temporary(), u64::MAX));
     let first = after(LeaseState::Issued, 0);

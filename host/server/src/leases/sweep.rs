@@ -1,11 +1,12 @@
 //! Finds leases whose grant stands no more. Revoking is one write that looks for nothing, so this looks: after every
 //! write that may have ended something (`Store::endings`), and now and then for what ends with time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
-use attorn_core::{LeaseId, LeaseState, TargetState};
+use attorn_core::{LeaseId, LeaseState, TargetId, TargetState};
 use attorn_store::records::{GrantRecord, LeaseRecord, TargetRecord};
 use attorn_store::{Key, KeyKind, KeyPrefix, Versioned};
 use futures_util::StreamExt as _;
@@ -45,10 +46,11 @@ pub(crate) async fn run(app: Arc<App>) {
 
 async fn round(app: &App) -> Result<(), Failure> {
     let (mut standing, mut after) = (Standing::default(), None);
+    let anew = &app.targets.let_in_lately();
     loop {
         let page = app.store.scan(&KeyPrefix::kind(KeyKind::OpenLease), after.as_ref(), PAGE).await?;
         let leases: Vec<LeaseId> = page.items.iter().filter_map(|(key, _)| key.named_lease()).collect();
-        let look = |id: LeaseId| look_at(app, id);
+        let look = |id: LeaseId| look_at(app, id, anew);
         let mut looked = futures_util::stream::iter(leases).map(look).buffer_unordered(AT_ONCE);
         while let Some(lease) = looked.next().await {
             if let Some(lease) = lease {
@@ -65,8 +67,8 @@ async fn round(app: &App) -> Result<(), Failure> {
 }
 
 /// Look at one lease. One that cannot be looked at keeps no other from being ended, and the next round looks again.
-async fn look_at(app: &App, id: LeaseId) -> Option<LeaseRecord> {
-    match look(app, &id).await {
+async fn look_at(app: &App, id: LeaseId, anew: &BTreeSet<TargetId>) -> Option<LeaseRecord> {
+    match look(app, &id, anew).await {
         Ok(lease) => lease,
         Err(failure) => {
             tracing::warn!(lease = %id, why = failure.internal, "cannot see whether a lease is to end");
@@ -75,8 +77,9 @@ async fn look_at(app: &App, id: LeaseId) -> Option<LeaseRecord> {
     }
 }
 
-/// Have a lease ended if its grant stands no more. Says how it stood.
-async fn look(app: &App, id: &LeaseId) -> Result<Option<LeaseRecord>, Failure> {
+/// Have a lease ended if its grant stands no more, and one that waits for another attempt tried now, if its target is one
+/// of those that let their administrator in anew. Says how it stood.
+async fn look(app: &App, id: &LeaseId, anew: &BTreeSet<TargetId>) -> Result<Option<LeaseRecord>, Failure> {
     let Some(lease) = change::find(app, id).await? else { return Ok(None) };
     // One that is intended is looked at again when it is issued.
     if lease.value.state == LeaseState::Issued {
@@ -84,8 +87,11 @@ async fn look(app: &App, id: &LeaseId) -> Result<Option<LeaseRecord>, Failure> {
             tracing::debug!(lease = %id, why = why.as_str(), detail, "a lease ends");
             change::end(app, id, why).await?;
         }
-    } else if queue::too_far(&lease.value, app.clock.now()).is_some() {
-        change::make(app, id, queue::too_far).await?;
+        return Ok(Some(lease.value));
+    }
+    let early = if anew.contains(&lease.value.target) { queue::need_not_wait } else { queue::too_far };
+    if early(&lease.value, app.clock.now()).is_some() {
+        change::make(app, id, early).await?;
         app.targets.wake.notify_one();
     }
     Ok(Some(lease.value))

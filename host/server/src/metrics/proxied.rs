@@ -25,6 +25,8 @@ pub(crate) enum ProxyOutcome {
     Answered,
     /// It was allowed, and its answer began and was cut off.
     Cut,
+    /// It was allowed, and its answer was cut off because it held the secret.
+    CutSecret,
     /// It was allowed, and nothing was sent.
     NotSent,
     /// It was allowed and sent, and nobody knows what came of it.
@@ -40,9 +42,10 @@ pub(crate) enum ProxyOutcome {
 }
 
 impl ProxyOutcome {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Answered,
         Self::Cut,
+        Self::CutSecret,
         Self::NotSent,
         Self::Unknown,
         Self::Denied,
@@ -55,6 +58,7 @@ impl ProxyOutcome {
         match self {
             Self::Answered => "answered",
             Self::Cut => "cut",
+            Self::CutSecret => "cut_secret",
             Self::NotSent => "not_sent",
             Self::Unknown => "unknown",
             Self::Denied => "denied",
@@ -143,7 +147,7 @@ mod tests {
             (0..=at).for_each(|_| metrics.came(outcome));
         }
         let counts: Vec<u64> = metrics.outcomes.iter().map(|count| count.load(Ordering::Relaxed)).collect();
-        assert_eq!(counts, (1..=8).collect::<Vec<_>>());
+        assert_eq!(counts, (1..).take(ProxyOutcome::ALL.len()).collect::<Vec<_>>());
         let names: std::collections::BTreeSet<_> = ProxyOutcome::ALL.iter().map(|one| one.as_str()).collect();
         assert_eq!(names.len(), ProxyOutcome::ALL.len());
     }

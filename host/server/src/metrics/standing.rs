@@ -39,6 +39,7 @@ pub(super) struct Standing {
     /// As they were found last.
     leases: targets::live::Standing,
     targets_broken: usize,
+    targets_misconfigured: usize,
     /// Those that were called for agents since the start.
     proxied: Vec<(TargetId, Arc<ProxyMetrics>)>,
     connections: usize,
@@ -64,6 +65,7 @@ impl Standing {
             noisy: app.strangers.entered(),
             leases: app.targets.standing(),
             targets_broken: app.targets.broken(),
+            targets_misconfigured: app.targets.misconfigured(),
             proxied: app.targets.proxied(),
             connections: app.connections.count(),
             connections_refused: app.connections.refused(),
@@ -98,7 +100,9 @@ impl Standing {
             irrevocable,
         )?;
         let help = "Targets that are not asked for a while, because they did not answer.";
-        gauge(encoder, "targets_broken", help, self.targets_broken as u64)
+        gauge(encoder, "targets_broken", help, self.targets_broken as u64)?;
+        let help = "Targets that an operator has to mend, as they were found last.";
+        gauge(encoder, "targets_misconfigured", help, self.targets_misconfigured as u64)
     }
 
     fn engine(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use attorn_api::audit::EntryType;
 use attorn_broker::proxy::{Cut, End, SendError, Told};
-use attorn_core::{DecisionId, Grant, GrantId, TargetId};
+use attorn_core::{AgentId, DecisionId, Grant, GrantId, TargetId};
 use attorn_store::{Batch, Key, Recorded, Require};
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -28,6 +28,7 @@ pub(super) struct Effects {
 
 struct About {
     target: TargetId,
+    agent: AgentId,
     grant: GrantId,
     decision: DecisionId,
     resource_server: String,
@@ -44,6 +45,7 @@ impl Effects {
         let grant = grant.get();
         let about = About {
             target: target.clone(),
+            agent: grant.agent.clone(),
             grant: grant.id,
             decision: grant.decision,
             resource_server: grant.resource_server.to_string(),
@@ -66,11 +68,26 @@ impl Effects {
     pub(super) fn told(&self) -> Told {
         let (effects, runtime) = (self.clone(), Handle::current());
         Box::new(move |end| {
-            let whole = end.cut.is_none();
-            effects.counted.came(if whole { ProxyOutcome::Answered } else { ProxyOutcome::Cut });
+            effects.counted.came(match end.cut {
+                None => ProxyOutcome::Answered,
+                Some(Cut::Secret) => ProxyOutcome::CutSecret,
+                Some(_) => ProxyOutcome::Cut,
+            });
+            effects.leaks(&end);
             effects.counted.carried(effects.about.request_bytes as u64, end.bytes);
             runtime.spawn(async move { effects.record("done", Some(end), None).await });
         })
+    }
+
+    /// A service that answers with the secret has to be mended, and whoever watches the server has to hear of it.
+    fn leaks(&self, end: &End) {
+        let About { target, decision, .. } = &*self.about;
+        if end.cut == Some(Cut::Secret) {
+            tracing::warn!(%target, %decision, "a service answered with its secret: the answer was cut off");
+        }
+        if end.secret_in_header {
+            tracing::warn!(%target, %decision, "a service answered with its secret in a header, which was left out");
+        }
     }
 
     /// There was no answer.
@@ -96,7 +113,7 @@ impl Effects {
     async fn commit(&self, effect: &'static str, end: Option<End>, why: Option<String>) -> Result<(), Failure> {
         let (app, about) = (&self.app, &self.about);
         let mut batch = Batch::new(app.clock.now());
-        let members = json!({ "grant": about.grant.to_string(), "decision_id": about.decision.to_string(),
+        let members = json!({ "agent": about.agent.as_str(), "grant": about.grant.to_string(), "decision_id": about.decision.to_string(),
             "target": about.target.as_str(), "resource_server": about.resource_server, "use_number": 1,
             "effect": effect, "status": end.map(|end| end.status.as_u16()), "request_bytes": about.request_bytes,
             "response_bytes": end.map(|end| end.bytes), "cut": end.and_then(|end| end.cut).map(Cut::as_str),

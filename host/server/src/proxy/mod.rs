@@ -47,7 +47,7 @@ pub(crate) async fn call(app: Arc<App>, mut call: Call) -> Result<Reply, Failure
     let onward = parse::onward(&call, &target, proxy.settings()).inspect_err(refused)?;
     let agent = call.agent()?.agent.value.agent().id.clone();
     let place = place(&live, &proxy, (&agent, &onward)).await;
-    let place = place.inspect_err(|_| counted.came(ProxyOutcome::Unavailable))?;
+    let place = place.inspect_err(|_| counted.came(ProxyOutcome::Unavailable)).map_err(sent_again)?;
     let Onward { wanted, outgoing } = onward;
     let (decided, grant) = decisions::made_onward(&app, &call, wanted).await.inspect_err(refused)?;
     let (Some(grant), Some(outgoing), Some(place)) = (grant, outgoing, place) else {
@@ -114,6 +114,14 @@ async fn target(app: &App, id: &TargetId) -> Result<Versioned<TargetRecord>, Fai
     }
     let detail = format!("the target `{id}` is {}", found.value.state.as_str());
     Err(Failure::of(ProblemCode::NoTarget, detail))
+}
+
+/// Nothing of a request that goes on is kept, so there is no key to ask under anew.
+fn sent_again(failure: Failure) -> Failure {
+    match failure.problem.code {
+        ProblemCode::TargetUnavailable => failure.with_help("send it again later: nothing was sent"),
+        _ => failure,
+    }
 }
 
 /// A place among those who ask it at once, before anything is decided; none for what goes nowhere.

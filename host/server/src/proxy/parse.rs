@@ -4,7 +4,7 @@
 
 use attorn_api::decisions::{CredentialKind, DecisionRequest};
 use attorn_api::json::canonical;
-use attorn_api::{FOR_HEADER, ProblemCode};
+use attorn_api::{FOR_HEADER, HEADERS_HEADER, ProblemCode};
 use attorn_broker::proxy::{Outgoing, is_of_hop};
 use attorn_core::proxy::{ProxyBody, ProxyQuery};
 use attorn_core::{FieldName, ProxyMethod, ProxyPath, ProxyRoute, ProxySettings};
@@ -139,7 +139,27 @@ fn headers(all: &HeaderMap, settings: &ProxySettings) -> Result<Vec<(FieldName, 
         }
         headers.push((name.clone(), value.clone()));
     }
+    each_named_goes_on(all, &headers)?;
     Ok(headers)
+}
+
+/// Whether all those go on that the agent says it means to. Programs and proxies on the way add headers of their own, so
+/// which of them it is about only the agent knows.
+fn each_named_goes_on(all: &HeaderMap, onward: &[(FieldName, HeaderValue)]) -> Result<(), Failure> {
+    let Some(named) = one(all, HEADERS_HEADER)? else { return Ok(()) };
+    let refused = |detail: String| Failure::of(ProblemCode::InvalidField, detail);
+    let text = named.to_str().ok().filter(|text| text.len() <= VALUE_BYTES_MAX);
+    let list = || refused(format!("`{HEADERS_HEADER}` is a list of names of headers, {VALUE_BYTES_MAX} bytes at most"));
+    for name in text.ok_or_else(list)?.split(',').map(str::trim) {
+        let name: FieldName = name.to_ascii_lowercase().parse()?;
+        if !onward.iter().any(|(other, _)| *other == name) {
+            let why =
+                if all.contains_key(name.as_str()) { "the target takes none of that name" } else { "it did not come" };
+            return Err(refused(format!("the header `{name}` would not go on: {why}"))
+                .with_help("leave it out, or ask the target's operator to name it in `request_headers`"));
+        }
+    }
+    Ok(())
 }
 
 /// The one value of a header, if it is there.
@@ -197,6 +217,38 @@ fn invalid(detail: impl Into<String>) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_agent_means_to_go_on_goes_on_or_is_refused() {
+        let said = |named: &[&str]| {
+            let mut all = HeaderMap::new();
+            for name in ["if-match", "x-foo", "user-agent"] {
+                all.insert(name, HeaderValue::from_static("1"));
+            }
+            for named in named {
+                all.append(HEADERS_HEADER, HeaderValue::from_str(named).unwrap());
+            }
+            let onward = [("if-match".parse().unwrap(), HeaderValue::from_static("1"))];
+            each_named_goes_on(&all, &onward).map_err(|failure| failure.problem.detail)
+        };
+        // What nobody named is nobody's loss.
+        assert_eq!(said(&[]), Ok(()));
+        assert_eq!(said(&["if-match"]), Ok(()));
+        assert_eq!(said(&["If-Match , if-match"]), Ok(()));
+        for (named, why) in [
+            (&["x-foo"][..], "the header `x-foo` would not go on: the target takes none of that name"),
+            (&["if-match, x-foo"], "the header `x-foo` would not go on: the target takes none of that name"),
+            (&["accept-language"], "the header `accept-language` would not go on: it did not come"),
+            (&["if-match", "if-match"], "the header `Attorn-Headers` stands twice"),
+            (&[""], ""),
+            (&["a b"], ""),
+            (&["if-match,"], ""),
+        ] {
+            let refused = said(named).unwrap_err();
+            assert!(refused.contains(why), "{named:?}: {refused}");
+        }
+        assert!(said(&[&"if-match,".repeat(200)]).unwrap_err().contains("is a list of names"));
+    }
 
     #[test]
     fn what_a_request_is_for_is_said_in_one_way() {

@@ -67,7 +67,7 @@ impl Found {
     }
 
     /// The one that counts most entries; of two that count as many, the one with cosignatures.
-    pub(super) fn head(&self) -> Option<&SignedCheckpoint> {
+    pub(crate) fn head(&self) -> Option<&SignedCheckpoint> {
         let all = self.last.iter().chain(&self.newest).chain(&self.witnessed);
         all.max_by_key(|one| one.checkpoint().size)
     }

@@ -37,6 +37,11 @@ pub enum PublishedError {
     NotBroughtBack(String),
 }
 
+/// What to do where a checkpoint says that the log was longer, or another.
+pub(super) const CONTRADICTS_HELP: &str = "put the right data directory back; if there is none, `attorn backup` this one, move \
+                                           it away, and `attorn restore` the backup: a repair signs no log that is shorter \
+                                           than one that was signed";
+
 impl PublishedError {
     /// What to do about it.
     #[must_use]
@@ -46,10 +51,7 @@ impl PublishedError {
                 "`attorn repair` moves what is damaged aside, and makes anew what can be, where nothing says that the log was \
                  longer; `attorn audit verify --config` names all that is wrong"
             }
-            Self::Contradicts { .. } => {
-                "put the right data directory back; if there is none, `attorn backup` this one, move it away, and \
-                 `attorn restore` the backup: a repair signs no log that is shorter than one that was signed"
-            }
+            Self::Contradicts { .. } => CONTRADICTS_HELP,
             Self::Unseen { .. } | Self::NotBroughtBack(_) => {
                 "`attorn repair` looks at all of it, and says what is wrong"
             }

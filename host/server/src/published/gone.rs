@@ -97,6 +97,11 @@ pub(crate) fn unpublished(config: &Config, store: &Store) -> Result<Option<Strin
     )))
 }
 
+/// Whether a server ran in this epoch.
+pub(crate) fn has_served(store: &Store) -> Result<bool, ReadError> {
+    Ok(first_start(store)?.is_some())
+}
+
 /// The entry of this epoch that says first that a server started; none if none did. What cannot be read was given away to
 /// files, which a server does.
 fn first_start(store: &Store) -> Result<Option<u64>, ReadError> {

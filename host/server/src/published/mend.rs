@@ -15,8 +15,8 @@ use attorn_log::CheckpointSigner;
 use attorn_log::segments::{SEGMENTS, Span};
 use attorn_store::{Integrity, Store, free_name};
 
-use super::PublishedError;
 use super::damage::{self, BadFile, Found, Which};
+use super::error::CONTRADICTS_HELP;
 use super::files;
 use super::segments::Segments;
 use super::{continued, directory};
@@ -87,7 +87,7 @@ pub(crate) async fn mend(
     Ok(Mended { anew: mended, ..Mended::default() })
 }
 
-fn failed(path: &Path, error: &io::Error) -> String {
+pub(super) fn failed(path: &Path, error: &io::Error) -> String {
     format!("`{}` cannot be made anew: {error}", path.display())
 }
 
@@ -113,8 +113,7 @@ async fn contradicts(
         return Some(Refused { why: causes(&error), help: error.help() });
     }
     if let Some(why) = found.whole().find_map(|checkpoint| continued(checkpoint, store).err()) {
-        let help = PublishedError::Contradicts { dir: PathBuf::new(), why: String::new() }.help();
-        return Some(Refused { why: format!("of the checkpoints that are whole {why}"), help: Some(help) });
+        return Some(Refused { why: format!("of the checkpoints that are whole {why}"), help: Some(CONTRADICTS_HELP) });
     }
     // A text that nobody vouches for makes nothing good, but it can keep something from being signed.
     let said = found.bad.iter().filter_map(|bad| match bad.which {
@@ -129,7 +128,7 @@ async fn contradicts(
 }
 
 /// Where a file goes that is there.
-fn aside_name(path: &Path) -> io::Result<Option<PathBuf>> {
+pub(super) fn aside_name(path: &Path) -> io::Result<Option<PathBuf>> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         found => found.and_then(|_| free_name(path)).map(Some),
@@ -137,7 +136,7 @@ fn aside_name(path: &Path) -> io::Result<Option<PathBuf>> {
 }
 
 /// Move a damaged file aside, and put in its place what was whole in it, if that is anything.
-fn set_aside(dir: &Path, bad: &BadFile) -> io::Result<()> {
+pub(super) fn set_aside(dir: &Path, bad: &BadFile) -> io::Result<()> {
     if let Some(aside) = aside_name(&bad.path)? {
         fs::rename(&bad.path, aside)?;
     }

@@ -8,6 +8,7 @@
 //! witnesses have cosigned. Neither is waited for unless somebody asks: an answer is durable without.
 
 pub(crate) mod damage;
+pub(crate) mod earlier;
 mod error;
 mod files;
 pub(crate) mod gone;

@@ -10,11 +10,11 @@ use attorn_api::audit::LogEpoch;
 use attorn_log::segments::{SEGMENTS, Span, parse_segment};
 use attorn_log::tiles::hash_tile;
 use attorn_log::{CheckpointVerifier, Hash, PublishedFiles, SignedCheckpoint, Tile, TileKind};
-use attorn_store::{BadBlob, Looked, Store};
+use attorn_store::{BadBlob, Looked, Store, Uncompared};
 use tempfile::TempDir;
 
 use super::damage::{self, Found};
-use super::{directory, gone, routes};
+use super::{directory, earlier, gone, routes};
 use crate::audit::epochs;
 use crate::config::Config;
 use crate::high_water;
@@ -36,6 +36,8 @@ pub struct StoppedLog {
     /// What is wrong with what was looked at so far.
     bad: Vec<String>,
     notes: Vec<String>,
+    /// Which decision records base copy and journal have that are not what their entries name.
+    bad_decisions: Vec<String>,
     /// Goes when the store has gone.
     scratch: TempDir,
 }
@@ -64,8 +66,9 @@ impl StoppedLog {
         let root = run::root_key(config)?;
         let scratch =
             tempfile::tempdir().map_err(|error| ServeError::Start(format!("no temporary directory: {error}")))?;
-        let Looked { store, mut bad, notes } =
-            Store::look(&config.data_dir, &keys::ours(&root, config), scratch.path())
+        let (ours, seen) = (keys::ours(&root, config), high_water::seen(&config.high_water));
+        let Looked { store, mut bad, notes, bad_decisions } =
+            Store::look(&config.data_dir, &ours, seen, scratch.path())
                 .map_err(|error| ServeError::of_look(error, config))?;
         let signer = keys::log_signer(&root, &store).await?;
         let verifier = signer.verifier();
@@ -88,7 +91,7 @@ impl StoppedLog {
             return Err(ServeError::Start(format!("there is no checkpoint in `{}`", dir.display())));
         }
         let (data_dir, stands_in) = (config.data_dir.clone(), found.newest.is_none());
-        Ok(Self { store, data_dir, dir, verifier, checkpoint, stands_in, bad, notes, scratch })
+        Ok(Self { store, data_dir, dir, verifier, checkpoint, stands_in, bad, notes, bad_decisions, scratch })
     }
 
     /// Take checkpoints that somebody kept elsewhere, where the file of the newest cannot be relied on: a log that reaches
@@ -158,6 +161,11 @@ impl StoppedLog {
     pub async fn verify_store(&self) -> Result<VerifiedStore, String> {
         let walked = self.store.walk().await.map_err(|error| causes(&error))?;
         let (mut bad, mut notes) = (walked.bad_files(), Vec::new());
+        for Uncompared { why, is_missing, .. } in &walked.uncompared {
+            // That nothing is kept of an epoch is said, and no proof of anything.
+            if *is_missing { &mut notes } else { &mut bad }.push(why.clone());
+        }
+        bad.extend(Looked::bad_in_parts(&self.bad_decisions, &walked));
         match self.store.bad_blobs().await {
             Ok(blobs) => {
                 let (needed, spare): (Vec<_>, Vec<_>) = blobs.iter().partition(|blob| blob.is_needed());
@@ -166,6 +174,12 @@ impl StoppedLog {
                 notes.extend((!spare.is_empty()).then(|| BadBlob::SPARE.to_owned()));
             }
             Err(error) => bad.push(format!("components and settings could not be looked at: {}", causes(&error))),
+        }
+        match earlier::look(&self.data_dir, &self.store).await {
+            Ok(of_earlier) => bad.extend(of_earlier),
+            Err(failure) => {
+                bad.push(format!("what was published of earlier epochs could not be looked at: {}", why(failure)));
+            }
         }
         match compare::lacking_apart(&self.data_dir, self.scratch.path(), &self.store) {
             Ok(None) => {}

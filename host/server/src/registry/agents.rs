@@ -8,7 +8,7 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_api::agents::{Agent, AgentList, ChangeCeiling, ChangeState, RegisterAgent, RegisterKey};
 use attorn_api::audit::EntryType;
-use attorn_core::{AgentId, AgentState, KeyThumbprint};
+use attorn_core::{AgentId, AgentState, KeyThumbprint, OperatorId};
 use attorn_store::records::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
 use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
 use serde_json::json;
@@ -33,9 +33,9 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     batch.require.push((Key::agent(&id), Require::Absent));
     batch.put_record(&record);
     for thumbprint in thumbprints {
-        own_key(&mut batch, thumbprint, &id);
+        own_key(&mut batch, thumbprint, &id, by(operator)?);
     }
-    identities::own(&app, &mut batch, &identities, &id).await?;
+    identities::own(&app, &mut batch, &identities, (&id, by(operator)?)).await?;
     commit_new(&app, batch, &id).await?;
     Reply::created(&wire::shown(&record))
 }
@@ -58,9 +58,9 @@ fn key_taken() -> Failure {
         .with_help("every agent and resource server has keys of its own; make a new one")
 }
 
-fn own_key(batch: &mut Batch, thumbprint: KeyThumbprint, id: &AgentId) {
+fn own_key(batch: &mut Batch, thumbprint: KeyThumbprint, id: &AgentId, registrar: OperatorId) {
     batch.require.push((Key::key_owner(&thumbprint), Require::Absent));
-    batch.put_record(&KeyOwnerRecord { thumbprint, owner: KeyOwner::Agent(id.clone()) });
+    batch.put_record(&KeyOwnerRecord { thumbprint, owner: KeyOwner::Agent(id.clone()), registrar: Some(registrar) });
 }
 
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -135,7 +135,7 @@ pub(crate) async fn add_key(app: Arc<App>, call: Call) -> Result<Reply, Failure>
     let (key, jwk) = wire::key(&wire, batch.now)?;
     let about = json!({ "id": id.as_str(), "thumbprint": key.thumbprint.as_str(), "instance": key.instance.as_str(),
         "expires_at_ms": key.expires_at.0 });
-    own_key(&mut batch, key.thumbprint.clone(), &id);
+    own_key(&mut batch, key.thumbprint.clone(), &id, by(operator)?);
     jwks.insert(key.thumbprint.clone(), jwk);
     agent.keys.push(key);
     wire::check_keys(&agent.keys, 1)?;
@@ -183,7 +183,7 @@ async fn replace(
     commit(app, batch, moved).await.map(drop)
 }
 
-fn by(operator: &OperatorCaller) -> Result<attorn_core::OperatorId, Failure> {
+fn by(operator: &OperatorCaller) -> Result<OperatorId, Failure> {
     operator.id.clone().ok_or_else(|| Failure::internal("the bootstrap token reached a route of registrars"))
 }
 

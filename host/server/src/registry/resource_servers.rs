@@ -40,7 +40,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     batch.require.push((Key::resource_server(&id), Require::Absent));
     batch.require.push((Key::key_owner(&server.key_thumbprint), Require::Absent));
     let owner = KeyOwner::ResourceServer(id.clone());
-    batch.put_record(&KeyOwnerRecord { thumbprint: server.key_thumbprint.clone(), owner });
+    batch.put_record(&KeyOwnerRecord { thumbprint: server.key_thumbprint.clone(), owner, registrar: None });
     for resource_type in &server.resource_types {
         batch.require.push((Key::resource_type(resource_type), Require::Absent));
         batch.put_record(&ResourceTypeRecord { resource_type: resource_type.clone(), resource_server: id.clone() });

@@ -210,6 +210,7 @@ mod tests {
             asked_of: attorn_core::Digest::from_bytes([9; 32]),
             agent: "bot".parse().unwrap(),
             owners: Vec::new(),
+            registrars: Vec::new(),
             delegation: None,
             code: "BCDF-GHJK".into(),
             decision: attorn_core::DecisionId::from_random([1; 16]),

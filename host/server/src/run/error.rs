@@ -70,6 +70,9 @@ pub enum ServeError {
     /// What the store consists of cannot be relied on.
     #[error("{0}")]
     Damaged(String),
+    /// A file or directory of it is not what was written, and what is said of it says what to do.
+    #[error("{0}")]
+    Altered(String),
     /// Somebody else wrote the state.
     #[error("{0}")]
     ForeignState(String),
@@ -165,12 +168,31 @@ impl ServeError {
                  or name another one with the variable `TMPDIR`",
             ),
             Self::StoreFailed(_) => Some(attorn_store::Failure::HELP),
-            Self::Listen { .. } | Self::RootKey { .. } | Self::Start(_) => None,
+            Self::Listen { .. } | Self::RootKey { .. } | Self::Altered(_) | Self::Start(_) => None,
         }
     }
 }
 
 impl ServeError {
+    /// Whether something on disk is not what this server wrote there.
+    #[must_use]
+    pub const fn is_altered(&self) -> bool {
+        match self {
+            Self::PublishedGone(_)
+            | Self::EntriesGone(_)
+            | Self::ForeignState(_)
+            | Self::Damaged(_)
+            | Self::Altered(_)
+            | Self::JournalDamaged(_)
+            | Self::NotRemade(_) => true,
+            Self::Published(error) => {
+                matches!(error, PublishedError::Damaged { .. } | PublishedError::Contradicts { .. })
+            }
+            Self::HighWater(error) => matches!(error, HighWaterError::Behind { .. } | HighWaterError::Forked { .. }),
+            _ => false,
+        }
+    }
+
     /// The same as `from`, where it is known which root key was tried.
     pub(crate) fn of_store(error: OpenError, config: &Config) -> Self {
         match error {
@@ -200,6 +222,7 @@ impl From<OpenError> for ServeError {
             error @ OpenError::Imprint(_) => Self::ForeignState(causes(&error)),
             error if error.is_damage() => Self::Damaged(causes(&error)),
             error @ OpenError::NotRemade { .. } => Self::NotRemade(causes(&error)),
+            error if error.is_altered() => Self::Altered(causes(&error)),
             error => Self::Start(causes(&error)),
         }
     }
@@ -211,6 +234,7 @@ impl From<LookError> for ServeError {
             LookError::Open(error @ OpenError::CutOff { .. }) => Self::CutOff(causes(&error)),
             LookError::Open(error) => error.into(),
             LookError::Damaged(why) => Self::Damaged(why),
+            LookError::JournalDamaged(why) => Self::JournalDamaged(why),
             LookError::Copy { .. } => Self::NotCopied(causes(&error)),
         }
     }

@@ -213,7 +213,11 @@ pub(super) async fn report(
     live.came(app, compared.as_ref().err());
     let compared = match compared {
         Ok(compared) => compared,
-        Err(error) => return Ok(not_looked_at(&error)),
+        Err(error) => {
+            // Nobody's login is in question here, so what stays is the target's.
+            live.stays_so(error.stays());
+            return Ok(not_looked_at(&error));
+        }
     };
     let unknown = compared.unknown.iter().take(NAMED_MAX).map(|login| login.name.to_string()).collect();
     let mut problems = problems.unwrap_or_default();

@@ -1,6 +1,6 @@
 //! What is known of targets while the server runs: how each behaves, and what connects to it. None of it is durable.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,6 +38,8 @@ pub(crate) struct Targets {
     live: Mutex<HashMap<TargetId, Arc<Live>>>,
     /// Told when something is due that was not before.
     pub(crate) wake: Notify,
+    /// Those that were told another password since somebody asked: what waits for another attempt there need not wait.
+    let_in: Mutex<BTreeSet<TargetId>>,
     standing: [AtomicU64; 3],
 }
 
@@ -102,7 +104,7 @@ impl Drop for Probe {
 
 impl Targets {
     pub(crate) fn new() -> Self {
-        Self { live: Mutex::default(), wake: Notify::new(), standing: Default::default() }
+        Self { live: Mutex::default(), wake: Notify::new(), let_in: Mutex::default(), standing: Default::default() }
     }
 
     /// What is known of a target.
@@ -110,9 +112,27 @@ impl Targets {
         Arc::clone(lock(&self.live).entry(id.clone()).or_insert_with(|| Arc::new(Live::new(id.clone()))))
     }
 
+    /// This one has let its administrator in by another password: whatever failed there before says nothing any more.
+    pub(crate) fn lets_in(&self, app: &App, id: &TargetId) {
+        let live = self.live(id);
+        live.came(app, None);
+        live.came_of_ending(app, None);
+        lock(&self.let_in).insert(id.clone());
+    }
+
+    /// Those of which that was said since this was asked last.
+    pub(crate) fn let_in_lately(&self) -> BTreeSet<TargetId> {
+        std::mem::take(&mut *lock(&self.let_in))
+    }
+
     /// How many are not asked now.
     pub(crate) fn broken(&self) -> usize {
         lock(&self.live).values().filter(|live| live.breaks()).count()
+    }
+
+    /// How many were found last to be so that an operator has to mend them.
+    pub(crate) fn misconfigured(&self) -> usize {
+        lock(&self.live).values().filter(|live| live.to_be_mended.load(Ordering::Relaxed)).count()
     }
 
     /// What was counted for those that were called for agents, in the order of their ids.

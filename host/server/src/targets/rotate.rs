@@ -10,7 +10,7 @@ use attorn_broker::postgresql::{Postgresql, password};
 use attorn_broker::{Fault, KindError};
 use attorn_core::{TargetId, TargetState};
 use attorn_store::records::TargetRecord;
-use attorn_store::{Batch, Key, Require, Versioned};
+use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
-use crate::registry::{commit, moved};
+use crate::registry::{all, commit, moved};
 
 /// Give the administrator a new password, which nobody is told.
 pub(crate) async fn rotate(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -32,6 +32,7 @@ pub(crate) async fn rotate(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     database_settings(&found.value).map_err(|failure| {
         failure.with_help("whoever issued its secret gives another: `attorn target rotate-secret`")
     })?;
+    alone_with_administrator(&app, &found.value).await?;
     let recorded = record_next(&app, &call, found).await?;
     let (target, problem) = match tell(&app, &recorded).await? {
         Ok(()) => (settle(&app, &call, recorded).await?, None),
@@ -39,6 +40,34 @@ pub(crate) async fn rotate(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     };
     let target = wire::shown(&app, &target).await?;
     Reply::ok(&api::TargetRotated { target, changed: problem.is_none(), problem })
+}
+
+/// Those among these that are not retired and have the same administrator: of one database server, by the name that it is
+/// registered by, whichever of its databases they are for.
+pub(super) fn same_administrator<'a>(
+    target: &TargetRecord,
+    others: &'a [TargetRecord],
+) -> impl Iterator<Item = &'a TargetRecord> {
+    let of = |target: &TargetRecord| {
+        let settings = target.settings.postgresql()?;
+        Some((settings.host.to_string().to_ascii_lowercase(), settings.port, settings.admin.to_string()))
+    };
+    let (id, ours) = (target.id.clone(), of(target));
+    let stands = move |other: &&TargetRecord| other.id != id && other.state != TargetState::Retired;
+    others.iter().filter(stands).filter(move |other| ours.is_some() && of(other) == ours)
+}
+
+/// A new password is told to this target alone: another with the same administrator would not be let in any more.
+async fn alone_with_administrator(app: &App, target: &TargetRecord) -> Result<(), Failure> {
+    let others = all::<TargetRecord>(&app.store, KeyKind::Target).await?;
+    let Some(other) = same_administrator(target, &others).next() else { return Ok(()) };
+    let detail = format!(
+        "target `{}` has the administrator of `{}`, which would not know the new password; nothing was changed",
+        other.id, target.id
+    );
+    let help = "give each target an administrator of its own, or retire the other; or set the password in the database, \
+                and tell each of them with `attorn target rotate-secret`";
+    Err(Failure::of(ProblemCode::InvalidState, detail).with_help(help))
 }
 
 /// Put another secret in the place of the one that is known here: what is shown to a service, or the password of an
@@ -62,6 +91,9 @@ pub(crate) async fn replace_secret(app: Arc<App>, call: Call) -> Result<Reply, F
     // One that was made meanwhile and never seen to count does not.
     value.next_secret = None;
     put(&app, &call, (&mut value, version, EntryType::TargetSecretReplaced, next)).await?;
+    if value.settings.postgresql().is_some() {
+        app.targets.lets_in(&app, &id);
+    }
     Reply::ok(&wire::shown(&app, &value).await?)
 }
 

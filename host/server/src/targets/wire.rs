@@ -3,9 +3,11 @@
 pub(super) mod proxy;
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 
 use attorn_api::ProblemCode;
 use attorn_api::targets as api;
+use attorn_broker::address;
 use attorn_broker::tls::roots;
 use attorn_core::{
     Permission, PostgresqlSettings, ResourceType, RoleRule, SqlName, TargetSettings, TargetTls, UserTable,
@@ -19,7 +21,12 @@ use crate::http::failure::Failure;
 use crate::registry::count;
 
 /// The settings of a target, checked.
-pub(super) fn settings(wire: &api::Postgresql) -> Result<PostgresqlSettings, Failure> {
+/// They are about these types, and this server listens there.
+pub(super) fn settings(
+    wire: &api::Postgresql,
+    types: &BTreeSet<ResourceType>,
+    own: SocketAddr,
+) -> Result<PostgresqlSettings, Failure> {
     let rule = |rule: &api::RoleRule| -> Result<RoleRule, Failure> {
         let roles = rule.roles.iter().map(|role| role.parse()).collect::<Result<Vec<SqlName>, _>>()?;
         Ok(RoleRule {
@@ -47,10 +54,47 @@ pub(super) fn settings(wire: &api::Postgresql) -> Result<PostgresqlSettings, Fai
     };
     let refused = |problem: String| Failure::of(ProblemCode::InvalidField, problem);
     settings.check().map_err(refused)?;
+    each_can_fit(&settings.rules, types).map_err(refused)?;
+    let verified = settings.tls != TargetTls::Loopback;
+    literal(settings.host.as_str(), settings.port, (verified, own)).map_err(|why| refused(format!("`host` {why}")))?;
     if let TargetTls::Verified(pem) = &settings.tls {
         roots(pem).map_err(|problem| refused(format!("`tls_roots_pem`: {problem}")))?;
     }
     Ok(settings)
+}
+
+/// Whether each rule can come to be the one that counts: it is about a type of the target's, and no earlier one is for
+/// all that it is for.
+fn each_can_fit(rules: &[RoleRule], types: &BTreeSet<ResourceType>) -> Result<(), String> {
+    for (at, RoleRule { permission, .. }) in rules.iter().enumerate() {
+        let Permission { action, resource } = permission;
+        let text = resource.to_string();
+        let of = text.split_once('/').map(|(of, _)| of);
+        if let Some(of) = of.filter(|of| !types.iter().any(|one| one.as_str() == *of)) {
+            return Err(format!(
+                "the rule for `{action} {text}` never counts: `{of}` is no resource type of the target's"
+            ));
+        }
+        if let Some(before) = rules[..at].iter().find(|before| permission.within(&before.permission)) {
+            let Permission { action: wider, resource: of } = &before.permission;
+            return Err(format!(
+                "the rule for `{action} {text}` never counts: the one for `{wider} {of}` stands before it, and is for all of it"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a target may be at this host, where that is an address: what a name leads to is looked at when it is used. This
+/// server listens there.
+pub(super) fn literal(host: &str, port: u16, (verified, own): (bool, SocketAddr)) -> Result<(), String> {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let Ok(ip) = bare.parse::<IpAddr>() else { return Ok(()) };
+    address::check((ip, port).into(), own).map_err(|why| format!("is `{host}`, {why}"))?;
+    if verified || ip.to_canonical().is_loopback() {
+        return Ok(());
+    }
+    Err(format!("is `{host}`: without TLS only a loopback address is good"))
 }
 
 /// The types that are tied to a target.
@@ -70,6 +114,7 @@ pub(super) async fn shown(app: &App, record: &TargetRecord) -> Result<api::Targe
         state: record.state.as_str().into(),
         secret_version: record.secret.version,
         open_leases,
+        same_administrator: Vec::new(),
         asked: !app.targets.live(&record.id).breaks(),
         created_at_ms: record.created_at.0,
         changed_at_ms: record.changed_at.0,

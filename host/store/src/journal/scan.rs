@@ -5,7 +5,7 @@
 //! place: what comes after it hangs in the air, and nobody may leave it out.
 
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::SUFFIX;
@@ -58,6 +58,12 @@ pub enum JournalError {
         /// From which it does.
         found: u64,
     },
+    /// There is nothing of it.
+    #[error("there is no journal in `{}`", dir.display())]
+    Gone {
+        /// The journal's directory.
+        dir: PathBuf,
+    },
     /// No segment goes back far enough.
     #[error("the journal in `{}` does not go back to version {due}", dir.display())]
     Missing {
@@ -94,7 +100,11 @@ pub(crate) struct Segment {
 /// All segments, in their order.
 pub(crate) fn segments(dir: &Path) -> Result<Vec<Segment>, JournalError> {
     let mut segments = Vec::new();
-    for entry in fs::read_dir(dir).map_err(io_at(dir))? {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(JournalError::Gone { dir: dir.to_owned() }),
+        entries => entries.map_err(io_at(dir))?,
+    };
+    for entry in entries {
         let path = entry.map_err(io_at(dir))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if let Some(number) = name.strip_suffix(SUFFIX) {

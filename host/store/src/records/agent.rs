@@ -1,11 +1,10 @@
-//! Agents, and whose a public key is.
+//! Agents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use attorn_core::{
     Agent, AgentId, AgentKey, AgentState, Ceiling, Identity, IdentityMethod, IdentitySubject, InstanceName, JsonText,
-    KeyThumbprint, LabelName, OperatorId, Owner, Permission, Purpose, PurposeCeiling, ResourceServerId, TimeMs,
-    UserPresence,
+    KeyThumbprint, LabelName, OperatorId, Owner, Permission, Purpose, PurposeCeiling, TimeMs, UserPresence,
 };
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +65,7 @@ impl AgentRecord {
     /// The most bytes that a record has without its history. It leaves room for a full history, so that
     /// no agent grows too large to be suspended.
     pub const BYTES_MAX: usize = 56 << 10;
-    /// How many changes of state are kept here, the newest; the audit log holds all of them.
+    /// How many changes of state are kept here, its registration and the newest; the audit log holds all of them.
     pub const HISTORY_MAX: usize = 32;
 
     /// A record of this agent, with the public key of each of its keys as one JSON text.
@@ -141,10 +140,16 @@ impl AgentRecord {
         &self.jwks
     }
 
-    /// The newest changes of its state, oldest first.
+    /// Its registration and the newest changes of its state, oldest first.
     #[must_use]
     pub fn history(&self) -> &[StateChange] {
         &self.history
+    }
+
+    /// Who registered it; none of one whose registration was forgotten before it was kept for ever.
+    #[must_use]
+    pub fn registrar(&self) -> Option<&OperatorId> {
+        self.history.first().filter(|change| change.at == self.created_at).map(|change| &change.by)
     }
 
     /// When it was registered.
@@ -172,7 +177,11 @@ impl AgentRecord {
     }
 
     fn forget_oldest(&mut self) {
-        self.history.drain(..self.history.len().saturating_sub(Self::HISTORY_MAX));
+        // The first is its registration, and says for ever who did that.
+        let over = self.history.len().saturating_sub(Self::HISTORY_MAX);
+        if over > 0 {
+            self.history.drain(1..=over);
+        }
     }
 }
 
@@ -188,50 +197,6 @@ impl Record for AgentRecord {
     fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
         codec::decode(key, stored, |wire: AgentWire| {
             wire.try_into().map_err(|error: AgentRecordError| error.to_string())
-        })
-    }
-}
-
-/// Whose a public key is. There is one for each key, so that no two share one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyOwnerRecord {
-    /// Which key.
-    pub thumbprint: KeyThumbprint,
-    /// Whose it is.
-    pub owner: KeyOwner,
-}
-
-/// Who may have a public key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyOwner {
-    /// An agent.
-    Agent(AgentId),
-    /// A resource server.
-    ResourceServer(ResourceServerId),
-}
-
-impl Record for KeyOwnerRecord {
-    fn key(&self) -> Key {
-        Key::key_owner(&self.thumbprint)
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        codec::encode(&KeyOwnerWire {
-            thumbprint: Text(self.thumbprint.clone()),
-            owner: match &self.owner {
-                KeyOwner::Agent(id) => OwnerWire::Agent(Text(id.clone())),
-                KeyOwner::ResourceServer(id) => OwnerWire::ResourceServer(Text(id.clone())),
-            },
-        })
-    }
-
-    fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
-        codec::decode(key, stored, |wire: KeyOwnerWire| {
-            let owner = match wire.owner {
-                OwnerWire::Agent(id) => KeyOwner::Agent(id.0),
-                OwnerWire::ResourceServer(id) => KeyOwner::ResourceServer(id.0),
-            };
-            Ok(Self { thumbprint: wire.thumbprint.0, owner })
         })
     }
 }
@@ -299,20 +264,6 @@ struct ChangeWire {
     state: AgentState,
     at_ms: u64,
     by: Text<OperatorId>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyOwnerWire {
-    thumbprint: Text<KeyThumbprint>,
-    owner: OwnerWire,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum OwnerWire {
-    Agent(Text<AgentId>),
-    ResourceServer(Text<ResourceServerId>),
 }
 
 impl From<&AgentRecord> for AgentWire {

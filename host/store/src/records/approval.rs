@@ -27,6 +27,8 @@ pub struct ApprovalRecord {
     pub agent: AgentId,
     /// Who answers for it, and for those that delegated to it.
     pub owners: Vec<Owner>,
+    /// The operators who registered them, or the key or identity by which it asks.
+    pub registrars: Vec<OperatorId>,
     /// The delegation that it acts by; none for what it does on its own authority.
     pub delegation: Option<DelegationId>,
     /// The short code that agent and approvers see.
@@ -60,7 +62,7 @@ impl ApprovalRecord {
     /// Who asks.
     #[must_use]
     pub fn asker(&self) -> Asker {
-        Asker { owners: self.owners.iter().cloned().collect(), operator: None }
+        Asker { owners: self.owners.iter().cloned().collect(), registrars: self.registrars.iter().cloned().collect() }
     }
 
     /// Record a new one with all that finds it, at most so many of its agent's for its user at once.
@@ -109,6 +111,7 @@ impl Record for ApprovalRecord {
             asked_of: Text(self.asked_of),
             agent: Text(self.agent.clone()),
             owners: self.owners.iter().cloned().map(Text).collect(),
+            registrars: self.registrars.iter().cloned().map(Text).collect(),
             delegation: self.delegation.clone().map(Text),
             code: self.code.clone(),
             decision: Text(self.decision),
@@ -143,6 +146,7 @@ impl Record for ApprovalRecord {
                 asked_of: wire.asked_of.0,
                 agent: wire.agent.0,
                 owners: wire.owners.into_iter().map(|owner| owner.0).collect(),
+                registrars: wire.registrars.into_iter().map(|registrar| registrar.0).collect(),
                 delegation: wire.delegation.map(|delegation| delegation.0),
                 code: wire.code,
                 decision: wire.decision.0,
@@ -201,6 +205,9 @@ struct ApprovalWire {
     asked_of: Text<Digest>,
     agent: Text<AgentId>,
     owners: Vec<Text<Owner>>,
+    /// Not there in records from before they counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    registrars: Vec<Text<OperatorId>>,
     delegation: Option<Text<DelegationId>>,
     code: String,
     decision: Text<DecisionId>,

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use attorn_core::{
-    AgentId, Digest, Identity, IdentityMethod, IdentitySubject, InstanceName, Issuer, SpiffeId, WorkloadSubject,
+    AgentId, Digest, Identity, IdentityMethod, IdentitySubject, InstanceName, Issuer, OperatorId, SpiffeId,
+    WorkloadSubject,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,8 @@ pub struct IdentityOwnerRecord {
     pub subject: IdentitySubject,
     /// Whose it is.
     pub agent: AgentId,
+    /// The operator who made it that agent's last; none of one from before that was kept.
+    pub registrar: Option<OperatorId>,
 }
 
 impl IdentityOwnerRecord {
@@ -43,12 +46,17 @@ impl Record for IdentityOwnerRecord {
     }
 
     fn encode(&self) -> Vec<u8> {
-        codec::encode(&IdentityOwnerWire { subject: (&self.subject).into(), agent: Text(self.agent.clone()) })
+        codec::encode(&IdentityOwnerWire {
+            subject: (&self.subject).into(),
+            agent: Text(self.agent.clone()),
+            registrar: self.registrar.clone().map(Text),
+        })
     }
 
     fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
         codec::decode(key, stored, |wire: IdentityOwnerWire| {
-            Ok(Self { subject: wire.subject.into(), agent: wire.agent.0 })
+            let registrar = wire.registrar.map(|registrar| registrar.0);
+            Ok(Self { subject: wire.subject.into(), agent: wire.agent.0, registrar })
         })
     }
 }
@@ -58,6 +66,8 @@ impl Record for IdentityOwnerRecord {
 struct IdentityOwnerWire {
     subject: SubjectWire,
     agent: Text<AgentId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    registrar: Option<Text<OperatorId>>,
 }
 
 /// An identity as it stands in an agent's record.

@@ -1,16 +1,25 @@
 //! Moving aside what is broken. Nothing in it is ever deleted.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Give a directory another name. Nothing in it is ever deleted.
 pub(super) fn move_aside(dir: &Path) -> std::io::Result<Option<PathBuf>> {
-    if !dir.try_exists()? {
+    if !is_there(dir)? {
         return Ok(None);
     }
     let aside = free_name(dir)?;
     fs::rename(dir, &aside)?;
     Ok(Some(aside))
+}
+
+/// Whether anything is there; a link that leads nowhere is.
+pub(crate) fn is_there(path: &Path) -> std::io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        found => found.map(|_| true),
+    }
 }
 
 /// A name for what is broken of a file or directory.
@@ -22,7 +31,7 @@ pub fn free_name(dir: &Path) -> std::io::Result<PathBuf> {
     let mut number = 1_u32;
     loop {
         let aside = dir.with_extension(format!("broken-{number}"));
-        if !aside.try_exists()? {
+        if !is_there(&aside)? {
             return Ok(aside);
         }
         number += 1;

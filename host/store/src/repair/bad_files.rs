@@ -2,11 +2,12 @@
 
 use super::{Repair, RepairError, Repaired, causes};
 use crate::caught::caught;
+use crate::doubled::{self, Doubled};
 use crate::error::StorageError;
-use crate::filed::BadRecords;
 use crate::held;
 use crate::integrity::{Integrity, Walked};
 use crate::open::said;
+use crate::record_walk::BadRecords;
 use crate::refiled::{self, Refiled};
 use crate::trees::Trees;
 
@@ -52,6 +53,22 @@ impl Repair<'_> {
         mended
     }
 
+    /// Files of which the engine has all that should be in them are read by nobody, and are written anew from it.
+    pub(super) fn of_doubled_files(&self, repaired: Repaired) -> Repaired {
+        let mend = || doubled::mend(self.places, &Trees::open(&self.places.engine)?);
+        match caught(mend).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into())) {
+            Ok(mended) if mended.is_nothing() => repaired,
+            Ok(Doubled { entries, records }) => repaired.and(Mended { entries, records, still_bad: Vec::new() }),
+            Err(error) => {
+                let still_bad = vec![format!(
+                    "whether the files are whole of which the database has all could not be seen: {}",
+                    causes(&error)
+                )];
+                repaired.and(Mended { still_bad, ..Mended::default() })
+            }
+        }
+    }
+
     fn refile(&self, bad: &[BadRecords], trees: Option<&Trees>) -> Result<Refiled, RepairError> {
         if bad.is_empty() {
             return Ok(Refiled::default());
@@ -88,6 +105,16 @@ impl Mended {
         self.entries.is_empty() && self.records.is_empty()
     }
 
+    /// What is in the files that were written anew, if any were.
+    const fn of(&self) -> Option<FilesOf> {
+        match (self.entries.is_empty(), self.records.is_empty()) {
+            (true, true) => None,
+            (false, true) => Some(FilesOf::Entries),
+            (true, false) => Some(FilesOf::Records),
+            (false, false) => Some(FilesOf::Both),
+        }
+    }
+
     /// What was mended beside this.
     pub(super) fn and(&self, problem: &str) -> String {
         let mended = self.entries.iter().chain(&self.records).map(String::as_str);
@@ -95,14 +122,33 @@ impl Mended {
     }
 
     pub(super) fn found(self, integrity: Integrity) -> Repaired {
+        let of = self.of();
         let Self { mut entries, records, still_bad: bad_files } = self;
-        let of = match (entries.is_empty(), records.is_empty()) {
-            (true, true) => return Repaired::BadFiles { integrity, bad_files },
-            (false, true) => FilesOf::Entries,
-            (true, false) => FilesOf::Records,
-            (false, false) => FilesOf::Both,
-        };
+        let Some(of) = of else { return Repaired::BadFiles { integrity, bad_files } };
         entries.extend(records);
         Repaired::Files { of, problem: entries.join("; "), integrity, bad_files }
+    }
+}
+
+impl Repaired {
+    /// The same, where files were mended as well.
+    fn and(mut self, mended: Mended) -> Self {
+        match &mut self {
+            Self::Whole(integrity) => return mended.found(*integrity),
+            Self::BadFiles { integrity, bad_files } => {
+                let still_bad = bad_files.drain(..).chain(mended.still_bad).collect();
+                return Mended { still_bad, ..mended }.found(*integrity);
+            }
+            Self::Files { of, problem, bad_files, .. } => {
+                *of = mended.of().map_or(*of, |also| if also == *of { also } else { FilesOf::Both });
+                *problem = mended.and(problem);
+                bad_files.extend(mended.still_bad);
+            }
+            Self::Rebuilt { problem, bad_files, .. } | Self::NewJournal { problem, bad_files, .. } => {
+                *problem = mended.and(problem);
+                bad_files.extend(mended.still_bad);
+            }
+        }
+        self
     }
 }

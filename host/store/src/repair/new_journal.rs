@@ -5,28 +5,67 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::aside::{free_name, move_aside};
-use super::{Repair, RepairError, Repaired, Stage, examine};
+use super::{Repair, RepairError, Repaired, Seen, Stage, causes, examine};
 use crate::base;
 use crate::caught::caught;
 use crate::error::OpenError;
 use crate::files::{make_dir, sync_dir};
 use crate::follower::Pace;
 use crate::imprint::{self, ForeignState, Imprint, ImprintError};
-use crate::integrity::{Integrity, IntegrityError, verify_in};
+use crate::integrity::{Ended, Integrity, IntegrityError, verify_in};
 use crate::journal::{self, Journal, JournalError};
 use crate::key::{KeyPrefix, KeyPurpose};
 use crate::open::head_of;
-use crate::places::{Places, at, exists, sync_files};
+use crate::places::{FORMAT, Places, at, exists, sync_files};
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
 use crate::records::{KeyMaterialRecord, Record as _};
 use crate::redo::Redo;
 use crate::remade::{self, Part, Remade};
 use crate::trees::Trees;
 
+/// What a new journal is begun with.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Begun<'a> {
+    /// What the engine holds, which has to be ours.
+    With(Engine),
+    /// What the engine was found to hold, whoever wrote it: somebody answers for it.
+    Accepted(&'a Integrity),
+}
+
+/// How far an engine is relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Engine {
+    /// It takes what the old journal has after it.
+    AndJournal,
+    /// It has more than the old journal.
+    AsItIs,
+}
+
 impl Repair<'_> {
+    /// What is wrong with the engine's files. Where nothing names their format, that is what is, and not that nobody looks
+    /// for what a format has.
+    pub(super) fn why(&self, error: &RepairError) -> String {
+        let is_format = matches!(
+            error,
+            RepairError::Open(OpenError::Imprint(ImprintError::Missing) | OpenError::OtherFormat { .. })
+        );
+        match self.unnamed.filter(|_| is_format) {
+            Some(unnamed) => {
+                format!("`{}` {unnamed}, and so nothing said in which form the store is", self.places.marker.display())
+            }
+            None => causes(error),
+        }
+    }
+
     /// Give the state that is found an imprint, where that is all that is wrong with it, it cannot be made anew, and
     /// somebody answers for it. Base copy and journal are begun anew with it.
     pub(super) fn accept(&self, format: u32, found: &RepairError, error: RepairError) -> Result<Repaired, RepairError> {
+        if let RepairError::Open(OpenError::OtherFormat { .. }) = found
+            && self.places.cut_off(self.boot, FORMAT)?.is_none()
+        {
+            // Nothing but what names the format is wrong with the engine, and its imprint tells whose it is.
+            return self.of_what_is_found(FORMAT).map_err(|_| error);
+        }
         let problem = match (found, self.foreign) {
             // By another key nothing of what the server wrapped can be opened.
             (RepairError::Open(OpenError::Imprint(imprint)), ForeignState::Accepted)
@@ -37,29 +76,41 @@ impl Repair<'_> {
             _ => return Err(error),
         };
         let walked = examine(self.places, (self.ours, self.foreign), format)?;
-        let replace = || self.replace_journal(&problem, Some(&walked.integrity));
+        let replace = || self.replace_journal(&problem, Begun::Accepted(&walked.integrity));
         caught(replace).unwrap_or(Err(error))
     }
 
-    /// Begin the journal anew with what the engine holds, if nothing is wrong after that. `accepted` is what it was found to
-    /// hold, if it is a state that is accepted.
-    pub(super) fn replace_journal(&self, problem: &str, accepted: Option<&Integrity>) -> Result<Repaired, RepairError> {
+    /// Begin the journal anew with what the engine holds, if nothing is wrong after that.
+    pub(super) fn replace_journal(&self, problem: &str, begun: Begun<'_>) -> Result<Repaired, RepairError> {
         let Self { places, ours, after, .. } = self;
         let trees = Trees::open(&places.engine)?;
         let (_, head) = head_of(&trees)?;
         let refused = || OpenError::Inconsistent("it has no id".to_owned());
         let store = trees.store_id()?.ok_or_else(refused)?;
-        let end = journal::replay_rest(&places.journal, store, head.version, |redo: Redo| {
-            trees.take_over(&redo.writes).map_err(RepairError::from)
-        })?;
-        if end.version < head.version {
-            let (end, version) = (end.version, head.version);
-            return Err(JournalError::Behind { dir: places.journal.clone(), end, version }.into());
-        }
+        let version = match begun {
+            Begun::With(Engine::AsItIs) => head.version,
+            Begun::With(Engine::AndJournal) | Begun::Accepted(_) => {
+                let end = journal::replay_rest(&places.journal, store, head.version, |redo: Redo| {
+                    trees.take_over(&redo.writes).map_err(RepairError::from)
+                })?;
+                if end.version < head.version {
+                    let (end, version) = (end.version, head.version);
+                    return Err(JournalError::Behind { dir: places.journal.clone(), end, version }.into());
+                }
+                end.version
+            }
+        };
         trees.flush()?;
         sync_files(&places.engine)?;
         let (name, head) = head_of(&trees)?;
-        if let Some(accepted) = accepted {
+        if name.id != ours.log {
+            return Err(OpenError::OtherLog { expected: ours.log.clone(), found: name.id }.into());
+        }
+        if matches!(begun, Begun::With(Engine::AsItIs)) {
+            // Of one that has all that the old journal had nothing is lost, however long the log was.
+            Seen::check(self.seen, &name, &head)?;
+        }
+        if let Begun::Accepted(accepted) = begun {
             if !log_key_in(&trees)?.is_none_or(|key| (self.opens)(&key)) {
                 return Err(IntegrityError::Imprint(ImprintError::OtherKey).into());
             }
@@ -72,7 +123,7 @@ impl Repair<'_> {
             trees.flush()?;
             sync_files(&places.engine)?;
         }
-        let walked = verify_in(places, &trees, (&name, (&ours.key, ForeignState::Refused)), end.version)?;
+        let walked = verify_in(places, &trees, (&name, (&ours.key, ForeignState::Refused)), (version, Ended::Read))?;
         let integrity = walked.integrity;
         // Before anything is moved: the journal may be all that has what a bad file should have.
         let mended = self.of_bad_files(&walked, Some(&trees));
@@ -82,16 +133,16 @@ impl Repair<'_> {
             make_dir(&places.base).map_err(at(&places.base))?;
         }
         // With this the new journal is enough, and the old one still has all that it had.
-        base::write(&places.base, store, end.version, &trees)?;
+        base::write(&places.base, store, version, &trees)?;
         after(Stage::BaseMade)?;
         let new = &places.new_journal;
         if exists(new)? {
             fs::remove_dir_all(new).map_err(at(new))?;
         }
         make_dir(new).map_err(at(new))?;
-        Journal::create(new, store, end.version, Pace::USUAL.segments).map_err(at(new))?;
+        Journal::create(new, store, version, Pace::USUAL.segments).map_err(at(new))?;
         after(Stage::JournalMade)?;
-        if accepted.is_none() || !mended_nothing {
+        if matches!(begun, Begun::With(_)) || !mended_nothing {
             remade::note(places, Remade::new(Part::Journal, true, &problem, &integrity))?;
         }
         after(Stage::JournalNoted)?;
@@ -101,9 +152,12 @@ impl Repair<'_> {
         after(Stage::JournalAside)?;
         places.finish_replacing_journal()?;
         after(Stage::JournalInPlace)?;
-        let bases_aside = bases_aside(places, end.version).map_err(at(&places.base))?;
+        let bases_aside = bases_aside(places, version).map_err(at(&places.base))?;
         after(Stage::BasesAside)?;
-        let foreign = if accepted.is_some() { ForeignState::Accepted } else { ForeignState::Refused };
+        let foreign = match begun {
+            Begun::Accepted(_) => ForeignState::Accepted,
+            Begun::With(_) => ForeignState::Refused,
+        };
         Ok(Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files })
     }
 }

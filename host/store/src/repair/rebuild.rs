@@ -11,24 +11,25 @@ use crate::error::{OpenError, PartsError};
 use crate::files::make_dir;
 use crate::frame::StoreId;
 use crate::imprint::ForeignState;
-use crate::integrity::{IntegrityError, Walked, verify_in};
+use crate::integrity::{Ended, IntegrityError, Walked, verify_in};
 use crate::journal::{self, JournalError};
 use crate::ours::Ours;
 use crate::places::{Places, at, exists, sync_files};
 use crate::redo::Redo;
 use crate::trees::Trees;
 
-/// Whether there is anything that a store could be made anew of.
-pub(super) fn has_base(places: &Places) -> bool {
-    base::all(&places.base).is_ok_and(|bases| !bases.is_empty())
-}
-
-/// See whether what base copy and journal come to is whole and ours, by making it in a directory, which is removed.
-pub(crate) fn could_be_made(places: &Places, ours: &Ours, new: &Path) -> Result<(), RepairError> {
-    let made = rebuild(places, ours, new, None);
+/// See what base copy and journal come to, and whether that is whole and ours, by making it in a directory, which is removed.
+pub(crate) fn could_be_made(
+    places: &Places,
+    ours: &Ours,
+    new: &Path,
+    seen: Option<Seen>,
+) -> Result<Walked, RepairError> {
+    let made = rebuild(places, ours, new, (seen, Ended::Read));
     let removed = if exists(new)? { fs::remove_dir_all(new).map_err(at(new)) } else { Ok(()) };
-    made?;
-    Ok(removed?)
+    let (_, walked) = made?;
+    removed?;
+    Ok(walked)
 }
 
 /// Build the engine's files in a directory of their own, from the newest base copy that can be read.
@@ -36,14 +37,17 @@ pub(super) fn rebuild(
     places: &Places,
     ours: &Ours,
     new: &Path,
-    seen: Option<Seen>,
+    (seen, ended): (Option<Seen>, Ended),
 ) -> Result<(u64, Walked), RepairError> {
     let mut failed = None;
     for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
-        match build(places, &base, ours, new, seen) {
+        match build((places, &base), ours, new, (seen, ended)) {
             Ok(walked) => return Ok((base.version, walked)),
-            // An older copy needs more of the journal, and comes to the same.
-            Err(error @ (RepairError::Parts(PartsError::Base(_)) | RepairError::OtherStore)) => {
+            // An older copy needs more of the journal, and comes to the same. If this one is of what somebody else wrote, that
+            // one need not be.
+            Err(
+                error @ (RepairError::Parts(PartsError::Base(_)) | RepairError::OtherStore | RepairError::Integrity(_)),
+            ) => {
                 tracing::warn!(base = base.version, error = causes(&error), "a base copy cannot be used");
                 failed.get_or_insert(error);
             }
@@ -54,7 +58,12 @@ pub(super) fn rebuild(
 }
 
 /// Build the engine's files in an empty directory from a base copy and the journal after it, and walk them.
-fn build(places: &Places, base: &Base, ours: &Ours, new: &Path, seen: Option<Seen>) -> Result<Walked, RepairError> {
+fn build(
+    (places, base): (&Places, &Base),
+    ours: &Ours,
+    new: &Path,
+    (seen, ended): (Option<Seen>, Ended),
+) -> Result<Walked, RepairError> {
     if exists(new)? {
         fs::remove_dir_all(new).map_err(at(new))?;
     }
@@ -72,11 +81,9 @@ fn build(places: &Places, base: &Base, ours: &Ours, new: &Path, seen: Option<See
     if name.id != ours.log {
         return Err(OpenError::OtherLog { expected: ours.log.clone(), found: name.id }.into());
     }
-    if let Some(Seen { size, .. }) = seen.filter(|seen| seen.epoch == name.epoch && seen.size > head.size) {
-        return Err(RepairError::Behind { size: head.size, seen: size });
-    }
+    Seen::check(seen, &name, &head)?;
     trees.forget_filed()?;
     trees.flush()?;
     sync_files(new)?;
-    Ok(verify_in(places, &trees, (&name, (&ours.key, ForeignState::Refused)), end.version)?)
+    Ok(verify_in(places, &trees, (&name, (&ours.key, ForeignState::Refused)), (end.version, ended))?)
 }

@@ -54,8 +54,8 @@ fn record_bytes<'a>(hashes: impl ExactSizeIterator<Item = &'a Hash>, entry: &[u8
 /// An entry that is written, or what is left of it once it is bundled.
 pub(crate) struct EntryWrite<'a> {
     pub(crate) index: u64,
-    /// The root of its bundle, if it is the last of one.
-    pub(crate) root: Option<Hash>,
+    /// The nodes that stand with it, its leaf first.
+    pub(crate) hashes: &'a [[u8; HASH_BYTES]],
     /// None, if it is in a file.
     pub(crate) bytes: &'a [u8],
 }
@@ -65,15 +65,30 @@ pub(crate) fn entry_in(write: &Write) -> Option<EntryWrite<'_>> {
     let value = write.value.as_ref().filter(|_| write.tree == TreeName::Entries)?;
     let index = u64::from_be_bytes(write.key.as_slice().try_into().ok()?);
     let (hashes, bytes) = split_entry(index, value).ok()?;
-    Some(EntryWrite { index, root: hashes.get(usize::from(ROOT_LEVEL)).copied().map(Hash), bytes })
+    Some(EntryWrite { index, hashes, bytes })
 }
 
-/// The index of an entry that is written, and the nodes that stand with it, its leaf first.
-pub(crate) fn nodes_in(write: &Write) -> Option<(u64, Vec<Hash>)> {
-    let value = write.value.as_ref().filter(|_| write.tree == TreeName::Entries)?;
-    let index = u64::from_be_bytes(write.key.as_slice().try_into().ok()?);
-    let (hashes, _) = split_entry(index, value).ok()?;
-    Some((index, hashes.iter().copied().map(Hash).collect()))
+impl EntryWrite<'_> {
+    /// The root of its bundle, if it is the last of one.
+    pub(crate) fn root(&self) -> Option<Hash> {
+        self.hashes.get(usize::from(ROOT_LEVEL)).copied().map(Hash)
+    }
+}
+
+/// A write of an entry: its index, and what is written.
+pub(crate) type RecordWrite = (u64, Option<Record>);
+
+/// The same with all that stands there, and with what is none: it takes an entry away, or is in no form that one has.
+pub(crate) fn record_in(write: &Write) -> Result<Option<RecordWrite>, StorageError> {
+    if write.tree != TreeName::Entries {
+        return Ok(None);
+    }
+    let index = write.key.as_slice().try_into().map(u64::from_be_bytes);
+    let index = index.map_err(|_| StorageError::new(&"an entry stands under something that is no index"))?;
+    let Some(value) = &write.value else { return Ok(Some((index, None))) };
+    let (hashes, bytes) = split_entry(index, value)?;
+    let record = Record { hashes: hashes.iter().copied().map(Hash).collect(), bytes: bytes.to_vec() };
+    Ok(Some((index, Some(record))))
 }
 
 impl Trees {

@@ -154,12 +154,16 @@ impl DescriptorWire {
     }
 }
 
-/// The artifact of a component. The title is what tools that know nothing of policies call its file.
+/// What tools that know nothing of policies call the file of a component. It says nothing of where it stands: one component
+/// has one digest wherever it is published.
+pub(super) const FILE: &str = "policy.wasm";
+
+/// The artifact of a component.
 ///
 /// # Errors
 ///
 /// None that anybody has seen: JSON of texts and numbers can be written.
-pub fn of_component(component: &[u8], look: &Look, title: &str) -> Result<Artifact, serde_json::Error> {
+pub fn of_component(component: &[u8], look: &Look) -> Result<Artifact, serde_json::Error> {
     let config = serde_json::to_vec(&Config {
         created: CREATED,
         author: None,
@@ -173,7 +177,7 @@ pub fn of_component(component: &[u8], look: &Look, title: &str) -> Result<Artifa
         media_type: Some(MANIFEST.to_owned()),
         artifact_type: None,
         config: DescriptorWire::of(CONFIG, &config, None),
-        layers: vec![DescriptorWire::of(WASM, component, Some(format!("{title}.wasm")))],
+        layers: vec![DescriptorWire::of(WASM, component, Some(FILE.to_owned()))],
         subject: None,
         annotations: Some(BTreeMap::from([(VERSION.to_owned(), look.description.version.clone())])),
     })?;
@@ -245,7 +249,7 @@ mod tests {
     }
 
     fn text(change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
-        let artifact = of_component(b"abc", &look(), "spend-limit").unwrap();
+        let artifact = of_component(b"abc", &look()).unwrap();
         let mut value = serde_json::from_slice(&artifact.manifest).unwrap();
         change(&mut value);
         serde_json::to_vec(&value).unwrap()
@@ -287,14 +291,14 @@ mod tests {
 
     #[test]
     fn the_artifact_is_what_wkg_writes_and_reads() {
-        let artifact = of_component(b"abc", &look(), "spend-limit").unwrap();
+        let artifact = of_component(b"abc", &look()).unwrap();
         let abc = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let config = format!(
             r#"{{"created":"1970-01-01T00:00:00Z","author":null,"architecture":"wasm","os":"wasip2","layerDigests":["{abc}"],"component":{{"exports":["attorn:policy/policy@0.1.0"],"imports":["attorn:policy/log@0.1.0"],"target":"attorn:policy/policy-component@0.1.0"}}}}"#
         );
         assert_eq!(artifact.blobs, [config.as_bytes(), b"abc"]);
         let manifest = format!(
-            r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{{"mediaType":"{CONFIG}","digest":"{}","size":{}}},"layers":[{{"mediaType":"{WASM}","digest":"{abc}","size":3,"annotations":{{"org.opencontainers.image.title":"spend-limit.wasm"}}}}],"annotations":{{"org.opencontainers.image.version":"1.2.0"}}}}"#,
+            r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{{"mediaType":"{CONFIG}","digest":"{}","size":{}}},"layers":[{{"mediaType":"{WASM}","digest":"{abc}","size":3,"annotations":{{"org.opencontainers.image.title":"policy.wasm"}}}}],"annotations":{{"org.opencontainers.image.version":"1.2.0"}}}}"#,
             Digest::of(config.as_bytes()),
             config.len()
         );

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Digest;
 use super::manifest::{
-    Artifact, Descriptor, DescriptorWire, INDEX, MANIFEST, ManifestError, ManifestWire, TITLE, read,
+    Artifact, Descriptor, DescriptorWire, FILE, INDEX, MANIFEST, ManifestError, ManifestWire, TITLE, read,
 };
 
 /// What a signature of minisign is called here. Nobody has registered a name for it.
@@ -27,18 +27,18 @@ const EMPTY_BYTES: &[u8] = b"{}";
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Referrers(Vec<Value>);
 
-/// The artifact of a signature, as it stands in its `.minisig` file. The title is what tools call that file.
+/// The artifact of a signature, as it stands in its `.minisig` file. Its title is what tools call that file.
 ///
 /// # Errors
 ///
 /// None that anybody has seen: JSON of texts and numbers can be written.
-pub fn of_signature(signature: &str, subject: &[u8], title: &str) -> Result<Artifact, serde_json::Error> {
+pub fn of_signature(signature: &str, subject: &[u8]) -> Result<Artifact, serde_json::Error> {
     let manifest = serde_json::to_vec(&ManifestWire {
         schema_version: 2,
         media_type: Some(MANIFEST.to_owned()),
         artifact_type: Some(SIGNATURE.to_owned()),
         config: DescriptorWire::of(EMPTY, EMPTY_BYTES, None),
-        layers: vec![DescriptorWire::of(SIGNATURE, signature.as_bytes(), Some(format!("{title}.wasm.minisig")))],
+        layers: vec![DescriptorWire::of(SIGNATURE, signature.as_bytes(), Some(format!("{FILE}.minisig")))],
         subject: Some(DescriptorWire::of(MANIFEST, subject, None)),
         annotations: None,
     })?;
@@ -126,7 +126,7 @@ mod tests {
     const SUBJECT: &[u8] = b"{\"schemaVersion\":2}";
 
     fn artifact() -> Artifact {
-        of_signature("untrusted comment: x\n", SUBJECT, "spend-limit").unwrap()
+        of_signature("untrusted comment: x\n", SUBJECT).unwrap()
     }
 
     fn text(change: impl FnOnce(&mut Value)) -> Vec<u8> {

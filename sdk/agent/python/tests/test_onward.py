@@ -169,6 +169,7 @@ def test_what_was_asked_for_goes_along_and_the_proof_is_of_it(connect: Any) -> N
         )
         asked_for = "serve-customers; delegation=dlg_1; session=s1"
         assert (seen.headers["attorn-for"], seen.headers["if-match"]) == (asked_for, '"7"')
+        assert seen.headers["attorn-headers"] == "if-match"
         assert seen.headers["content-type"] == "application/json"
         proof = seen.proof()
         assert (proof["htu"], proof["attorn_for"]) == (server.url + seen.path, asked_for)

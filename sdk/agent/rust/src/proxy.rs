@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use attorn_api::decisions::ApprovalReference;
-use attorn_api::{DECISION_HEADER, FOR_HEADER, PROOF_HEADER};
+use attorn_api::{DECISION_HEADER, FOR_HEADER, HEADERS_HEADER, PROOF_HEADER};
 use reqwest::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use reqwest::header::{TRANSFER_ENCODING, UPGRADE};
 use reqwest::{Method, Response};
@@ -72,7 +72,7 @@ impl ProxyRequest {
         self
     }
 
-    /// A header. It goes on if the target's settings name it.
+    /// A header. Where the target's settings do not name it the request is refused.
     ///
     /// # Errors
     ///
@@ -81,7 +81,8 @@ impl ProxyRequest {
         let taken = [HOST, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE];
         let ours = |name: &HeaderName| {
             let text = name.as_str();
-            taken.contains(name) || [PROOF_HEADER, FOR_HEADER].iter().any(|ours| text.eq_ignore_ascii_case(ours))
+            taken.contains(name)
+                || [PROOF_HEADER, FOR_HEADER, HEADERS_HEADER].iter().any(|ours| text.eq_ignore_ascii_case(ours))
         };
         let parsed = HeaderName::from_bytes(name.as_bytes()).ok().filter(|name| !ours(name));
         let parsed = parsed.ok_or_else(|| unsendable("header", name))?;

@@ -55,7 +55,9 @@ async fn what_cannot_be_sent_as_it_is_is_not_sent() {
         let error = client.call(&request).await.unwrap_err();
         assert!(matches!(error, Error::Unsendable { what: said, .. } if said == what), "{error}");
     }
-    for (name, value) in [("dpop", "x"), ("Attorn-For", "x"), ("host", "x"), ("a b", "x"), ("x-a", "a\nb")] {
+    for (name, value) in
+        [("dpop", "x"), ("Attorn-For", "x"), ("attorn-headers", "x"), ("host", "x"), ("a b", "x"), ("x-a", "a\nb")]
+    {
         assert!(matches!(get().header(name, value), Err(Error::Unsendable { .. })), "{name}");
     }
     assert!(get().body("text/plain\r\n", "").is_err());
@@ -103,6 +105,9 @@ async fn the_proof_is_of_the_query_and_of_whom_it_is_for() {
     assert_eq!(seen[1].headers["attorn-for"], asked_for);
     assert_eq!(seen[2].headers["content-type"], "application/json");
     assert_eq!(seen[2].headers["if-match"], "\"7\"");
+    // The server is told which were meant, and of no other.
+    assert_eq!(seen[1].headers.get("attorn-headers"), None);
+    assert_eq!(seen[2].headers["attorn-headers"], "if-match");
     assert_eq!((&seen[2].body[..], &seen[2].claims["attorn_for"]), (&br#"{"a":1}"#[..], &"support".into()));
 }
 

@@ -8,8 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use attorn_api::oauth::OAuthError;
 use attorn_api::problem::PROBLEM_MEDIA_TYPE;
-use attorn_api::{DECISION_HEADER, FOR_HEADER, IDEMPOTENCY_HEADER, NONCE_HEADER, PROOF_HEADER, Problem};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use attorn_api::{
+    DECISION_HEADER, FOR_HEADER, HEADERS_HEADER, IDEMPOTENCY_HEADER, NONCE_HEADER, PROOF_HEADER, Problem,
+};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
@@ -144,6 +146,12 @@ impl Transport {
             request = request.header(PROOF_HEADER, proof);
         }
         request = request.headers(sent.headers.clone()).header(FOR_HEADER, &sent.asked_for);
+        // The server says so of one that would not go on.
+        let named = sent.headers.keys().filter(|name| **name != CONTENT_TYPE).map(HeaderName::as_str);
+        let named = named.collect::<Vec<_>>().join(", ");
+        if !named.is_empty() {
+            request = request.header(HEADERS_HEADER, named);
+        }
         if !sent.body.is_empty() {
             request = request.body(sent.body.to_vec());
         }

@@ -21,6 +21,7 @@ const PART = /^[\x21-\x3a\x3c-\x7e]{1,512}$/;
 const OURS = new Set([
   "accept-encoding",
   "attorn-for",
+  "attorn-headers",
   "connection",
   "content-length",
   "content-type",
@@ -46,7 +47,7 @@ export interface ProxyRequest {
   readonly json?: unknown;
   /** Or one of this media type. */
   readonly body?: { readonly mediaType: string; readonly content: string | Uint8Array<ArrayBuffer> } | undefined;
-  /** They go on if the target's settings name them. */
+  /** They go on to the service; where the target's settings do not name one, the request is refused. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** The longest answer that is read, in bytes; 16 MiB if it is not said. */
   readonly answerBytesMax?: number | undefined;
@@ -110,6 +111,10 @@ export function sentOnward(origin: string, request: ProxyRequest): SentOnward {
     throw new UnsendableError("body", "json, and another beside it");
   }
   const askedFor = parts.join("; ");
+  if (headers.length > 0) {
+    // The server says so of one that would not go on.
+    headers.push(["Attorn-Headers", headers.map(([name]) => name.toLowerCase()).join(", ")]);
+  }
   headers.push(["Attorn-For", askedFor]);
   if (body !== undefined) {
     headers.push(["Content-Type", checked("media type", VALUE, body.mediaType)]);

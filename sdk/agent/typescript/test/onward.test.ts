@@ -122,6 +122,7 @@ test("what was asked for goes along, and the proof is of it", async () => {
     assert.deepEqual([seen?.method, seen?.path, seen?.body], ["POST", path, '{"a":"x","b":1}']);
     const askedFor = "serve-customers; delegation=dlg_1; session=s1";
     assert.deepEqual([seen?.headers["attorn-for"], seen?.headers["if-match"]], [askedFor, '"7"']);
+    assert.equal(seen?.headers["attorn-headers"], "if-match");
     assert.equal(seen?.headers["content-type"], "application/json");
     const proof = proofOf(seen);
     assert.deepEqual([proof["htu"], proof["attorn_for"]], [server.url + path, askedFor]);

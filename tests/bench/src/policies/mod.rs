@@ -8,7 +8,7 @@
 //! - `typescript_over_empty` (aim 1.5): the same over a policy in TypeScript that does nothing, and
 //!   `typescript_1000_over_10_rules` (aim 1.3).
 //!
-//! TypeScript is built first, which needs Node and npm.
+//! What is in TypeScript, C and Go is built first, which needs Node and npm, Python with pip, and Go.
 
 mod languages;
 mod native;

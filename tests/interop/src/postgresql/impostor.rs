@@ -77,6 +77,7 @@ pub(crate) async fn hear_nothing(world: &Behalf, database: &Database) {
         let (port, heard) = listen(does).await;
         let mut settings = shop::settings(database);
         settings["port"] = port.into();
+        let settings = shop::about(&[id], settings);
         let body = json!({ "id": id, "resource_types": [id], "postgresql": settings, "password": PASSWORD });
         registrar.post("/v1/targets", &body).await.expect(201);
         let found = registrar.post(format!("/v1/targets/{id}/check"), &json!({})).await.expect(200);

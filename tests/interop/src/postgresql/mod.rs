@@ -51,6 +51,7 @@ pub(crate) async fn play(steps: &mut Steps) {
         steps.take("a database is known by its certificate", operators::tls(&world, &database)).await;
         steps.take("a login is renewed within its grant", operators::renew(&world, &database)).await;
         steps.take("the administrator's password changes", operators::rotate(&world, &database)).await;
+        steps.take("a dead password is found out", operators::dead_password(&world, &database)).await;
         steps.take("what has no lease is found and ended", operators::unknown(&world, &database)).await;
         steps.take("a bad target is told what is wrong", operators::bad_targets(&world, &database)).await;
         steps.take("a suspended target makes nothing", operators::suspend(&world, &database)).await;

@@ -69,8 +69,19 @@ pub(crate) fn settings(database: &Database) -> Value {
     })
 }
 
+/// The same with the rules that are for these types, or with one that is for all where none is.
+pub(crate) fn about(types: &[&str], mut settings: Value) -> Value {
+    let all = settings["rules"].as_array().unwrap();
+    let of = |rule: &&Value| rule["resource"].as_str().and_then(|text| text.split('/').next()).unwrap().to_owned();
+    let rules: Vec<Value> = all.iter().filter(|rule| types.contains(&of(rule).as_str())).cloned().collect();
+    let any = vec![json!({ "action": "*", "resource": "*", "roles": ["reader"] })];
+    settings["rules"] = if rules.is_empty() { any } else { rules }.into();
+    settings
+}
+
 /// Register it for these resource types.
 pub(crate) async fn register(registrar: &Operator, id: &str, types: &[&str], settings: Value) {
+    let settings = about(types, settings);
     let body = json!({ "id": id, "resource_types": types, "postgresql": settings, "password": ADMIN_PASSWORD });
     registrar.post("/v1/targets", &body).await.expect(201);
 }

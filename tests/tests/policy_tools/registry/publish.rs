@@ -191,3 +191,42 @@ fn what_others_put_beside_a_component_stays() {
     }
     desk.pull_refused(&registry.at(":1"), &[], (1, "it has 2 signatures", "--public-key"));
 }
+
+#[test]
+fn a_tag_that_leads_to_another_component_stays_there_unless_it_is_to_be_moved() {
+    let (desk, registry) = (Desk::new(), Registry::start());
+    desk.publish(&registry.at(":1"), &[]).good();
+    let before = registry.manifest("1").unwrap();
+    desk.write("policy.wasm", attorn_tests::components::bytes("own-data"));
+    registry.kept(|kept| kept.asked.clear());
+    desk.publish(&registry.at(":1"), &["--unsigned"]).refused(
+        1,
+        "the tag `1` leads to another one, sha256:",
+        "--move-tag",
+    );
+    registry.kept(|kept| assert!(kept.asked.iter().all(|(asked, _)| asked.starts_with("GET ")), "{:?}", kept.asked));
+    assert_eq!(registry.manifest("1").unwrap(), before);
+    let out = desk.publish(&registry.at(":1"), &["--unsigned", "--move-tag"]).good();
+    assert!(out.contains("\nmoved the tag `1`, which led to sha256:"), "{out}");
+    assert_ne!(registry.manifest("1").unwrap(), before);
+    // It leads there now, and moves nowhere.
+    let out = desk.publish(&registry.at(":1"), &["--unsigned", "--move-tag", "--json"]).good();
+    assert!(out.contains("\"moved_from\": null") || out.contains("\"moved_from\":null"), "{out}");
+
+    // Whatever stands there is moved if that is wanted.
+    registry.put("1", super::stub::INDEX, &serde_json::json!({ "schemaVersion": 2, "manifests": [] }));
+    assert_ne!(desk.publish(&registry.at(":1"), &["--unsigned"]).code, 0);
+    desk.publish(&registry.at(":1"), &["--unsigned", "--move-tag"]).good();
+}
+
+#[test]
+fn a_tag_that_names_another_version_is_said() {
+    let (desk, registry) = (Desk::new(), Registry::start());
+    let ended = desk.publish(&registry.at(":7.7.7"), &["--public-key", "release.key.pub"]);
+    assert_eq!(ended.code, 0, "{}", ended.said);
+    assert!(
+        ended.said.starts_with("warning: the tag says `7.7.7`, and the component says that it is of the version `"),
+        "{}",
+        ended.said
+    );
+}

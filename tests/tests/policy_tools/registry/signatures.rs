@@ -154,7 +154,7 @@ fn what_is_odd_beside_a_component_keeps_nobody_from_its_signature() {
 fn signatures_are_found_on_later_pages_of_the_registry() {
     let desk = Desk::new();
     let (registry, subject) = filled();
-    desk.publish(&registry.at(":1"), &[]).good();
+    desk.publish(&registry.at(":1"), &["--move-tag"]).good();
     let published = registry.manifest("1").unwrap();
     assert_eq!(published["layers"][0]["digest"], digest(&components::bytes("read-only")));
     let signed = registry.kept(|kept| kept.manifests["1"].1.clone());
@@ -216,7 +216,7 @@ fn what_is_verified_and_not_what_was_meant_is_said() {
     // Another policy of the same signer.
     desk.write("policy.wasm", components::bytes("own-data"));
     desk.attorn(&["sign", "policy.wasm", "--key", "release.key", "--out", "own.minisig"]).good();
-    desk.publish(&registry.at(":latest"), &["--signature", "own.minisig"]).good();
+    desk.publish(&registry.at(":latest"), &["--signature", "own.minisig", "--move-tag"]).good();
     let ended = desk.pull(&registry.at(":latest"), &key);
     assert_eq!(ended.said, "warning: it calls itself `own-data`, and `read-only` was asked for\n");
     let out = desk.pull(&registry.at(":latest"), &[&key[..], &["--json"]].concat()).good();

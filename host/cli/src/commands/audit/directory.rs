@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use attorn_api::ProblemCode;
@@ -12,6 +13,7 @@ use attorn_api::audit::LogEpochList;
 use attorn_log::segments::{Span, json_line, notes, segment_name};
 use attorn_log::tiles::Bundle;
 use attorn_log::{CheckpointVerifier, PublishedFiles, Tile, TileKind};
+use rustix::fs::OFlags;
 
 use super::ceiling::Ceiling;
 use crate::failure::Failure;
@@ -132,6 +134,25 @@ pub(super) fn open_regular(path: &Path) -> io::Result<File> {
         return Err(io::Error::new(ErrorKind::InvalidData, format!("`{name}` is no regular file")));
     }
     File::open(path)
+}
+
+/// Open the export of an earlier epoch, which nobody named: it was found where exports are kept. What is no regular file
+/// there is none that was written, and a link may lead to what is nobody's to read.
+pub(super) fn open_export(path: &Path) -> Result<BufReader<File>, Failure> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = i32::try_from(flags.bits())
+        .map_err(io::Error::other)
+        .and_then(|flags| File::options().read(true).custom_flags(flags).open(path));
+    let is_odd = match &opened {
+        Ok(file) => !file.metadata().is_ok_and(|found| found.is_file()),
+        Err(_) => fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()),
+    };
+    if is_odd {
+        let message = format!("`{}` is no regular file, and was neither followed nor waited for", path.display());
+        return Err(Failure::unverified(message)
+            .with_help("move it away, and put the export back from a backup or a copy, where it has the same name"));
+    }
+    opened.map(BufReader::new).map_err(|error| Failure::file("read", path, &error))
 }
 
 /// What was downloaded.

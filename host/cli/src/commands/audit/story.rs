@@ -160,7 +160,14 @@ fn came_of_it(entry: &Value) -> Option<String> {
         "grant_used" => format!("{} used it, use {}", text(&entry["resource_server"]), entry["use_number"]),
         "grant_effect" => {
             let note = entry["note"].as_str().map(|note| format!(": {note}")).unwrap_or_default();
-            format!("use {} came to {}{note}", entry["use_number"], text(&entry["effect"]))
+            let cut = entry["cut"].as_str();
+            let cut = cut.map(|cut| format!(", and its answer was cut off: {}", cut_off(cut))).unwrap_or_default();
+            let header = if entry["secret_in_header"] == true {
+                ", with its secret in a header, which was left out"
+            } else {
+                ""
+            };
+            format!("use {} came to {}{cut}{header}{note}", entry["use_number"], text(&entry["effect"]))
         }
         "grant_revoked" => match (entry["operator"].as_str(), entry["agent"].as_str()) {
             (Some(operator), _) => format!("operator {operator} revoked the grant"),
@@ -195,6 +202,21 @@ fn came_of_it(entry: &Value) -> Option<String> {
         other => leases::told(entry).unwrap_or_else(|| other.to_owned()),
     };
     Some(format!("{} {what}", time(entry)))
+}
+
+/// Why an answer was cut off, in words.
+fn cut_off(cut: &str) -> &str {
+    match cut {
+        "idle" => "the service paused too long",
+        "late" => "it took too long",
+        "too_long" => "it was too long",
+        "secret" => "it held the service's secret",
+        "broken" => "the service broke off",
+        "hung_up" => "the agent hung up",
+        "unread" => "the agent did not read on",
+        "revoked" => "its grant stood no more",
+        other => other,
+    }
 }
 
 fn proof(entry: &Entry, say: &mut impl FnMut(&str, String)) {

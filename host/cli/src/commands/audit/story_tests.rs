@@ -32,6 +32,11 @@ fn an_allow_is_told_with_what_came_of_it() {
         "resource": "article/42", "arguments": { "section": "a" }, "claims": {} } });
     let used = json!({ "type": "grant_used", "time_ms": 1_000, "resource_server": "faq", "use_number": 1 });
     let effect = json!({ "type": "grant_effect", "time_ms": 2_000, "use_number": 1, "effect": "done", "note": null });
+    let leaked = json!({ "type": "grant_effect", "time_ms": 2_000, "use_number": 1, "effect": "done", "cut": "secret",
+        "secret_in_header": true, "note": null });
+    let leaked = came_of_it(&leaked).unwrap();
+    assert!(leaked.contains("came to done, and its answer was cut off: it held the service's secret"), "{leaked}");
+    assert!(leaked.ends_with("with its secret in a header, which was left out"), "{leaked}");
     let about = json!({ "approval": "apr_1", "channel": "page", "says": "approve", "state": "approved", "by": { "user": "psn_1" } });
     let voted = json!({ "type": "approval_voted", "time_ms": 2_000, "about": about });
     let about = json!({ "decision_id": "dec_1", "comparison": "identical" });

@@ -32,7 +32,7 @@ use attorn_log::{
 };
 use clap::Args;
 
-use super::directory::{self, Directory, Form, Head, open_regular};
+use super::directory::{self, Directory, Form, Head, open_export, open_regular};
 use crate::bar::Bar;
 use crate::context::Context;
 use crate::exit::Exit;

@@ -39,6 +39,8 @@ pub(super) fn print(output: &Output, repaired: Repair) -> Result<Exit, Failure> 
             "bad_files": repaired.bad_files,
             "checkpoints_mended": repaired.checkpoints,
             "refused": repaired.refused.map(|refused| refused.why),
+            "remade_problem": repaired.remade.as_ref().map(|(problem, _)| problem),
+            "remade_moved_to": repaired.remade.as_ref().map(|(_, aside)| aside.display().to_string()),
             "lost_records_accepted": repaired.lost_records.accepted,
             "lost_records": repaired.lost_records.in_all,
             "index_removed": repaired.index,
@@ -100,6 +102,9 @@ fn done(repaired: &Repair) -> Vec<String> {
         done.push(format!("{word} {problem}"));
     }
     done.extend(repaired.checkpoints.iter().map(|problem| format!("mended   {problem}")));
+    if let Some((problem, aside)) = &repaired.remade {
+        done.push(format!("moved    `{}`: {problem}", aside.display()));
+    }
     if repaired.lost_records.accepted > 0 {
         let count = repaired.lost_records.accepted;
         done.push(format!("accepted {count} records of decisions that are lost; the audit log says which"));
@@ -126,7 +131,7 @@ fn in_one_line(repaired: &Repair, exit: Exit) -> String {
             "a new journal was begun with the store; what is named below neither has, as far as the old one can be read"
         }
         Some(Rebuilt::Files(of)) => {
-            return format!("{} were written anew from the base copy and the journal", files_said(of));
+            return format!("{} were written anew from what the store still has of them", files_said(of));
         }
         Some(Rebuilt::Store) => "the store was made anew from its base copy and its journal",
     };
@@ -149,6 +154,7 @@ mod tests {
             bad_files: Vec::new(),
             checkpoints: Vec::new(),
             refused: None,
+            remade: None,
             lost_records: LostCount::default(),
             index: None,
             bad_named: Ok(BadNamed::default()),
@@ -173,6 +179,7 @@ mod tests {
             Repair { index: index(), ..whole() },
             Repair { checkpoints: vec!["`newest`: it is empty".to_owned()], ..whole() },
             Repair { lost_records: lost(2), ..whole() },
+            Repair { remade: Some(("it is no text".to_owned(), "store.remade.broken-1".into())), ..whole() },
         ];
         for changed in changes {
             let said = in_one_line(&changed, Exit::VerificationFailed);

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::local;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt::with_tools;
+use crate::interrupt::Interruption;
 use crate::output::Output;
 
 const DOCTOR_HELP: &str = "`attorn policy doctor` says whether a tool is missing";
@@ -18,8 +18,9 @@ const DOCTOR_HELP: &str = "`attorn policy doctor` says whether a tool is missing
 /// stands in it.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The directory holds `Cargo.toml` (Rust) or `package.json` (TypeScript), or the directory `rust` or `typescript`
-that does, as a plugin's does here. Tools for TypeScript come from npm's registry once, and are kept in the user's cache.
+    after_help = "The directory holds `Cargo.toml` (Rust), `package.json` (TypeScript), `clib.json` (C) or `go.mod` (Go), or the directory
+`rust`, `typescript`, `c` or `go` that does, as a plugin's does here. Tools for TypeScript come from npm's registry once, the compiler
+for C from Python's, and are kept in the user's cache.
 
 Examples:
   attorn policy build
@@ -34,8 +35,8 @@ pub(crate) struct Build {
 }
 
 impl Build {
-    pub(super) async fn run(self, output: &Output) -> Result<Exit, Failure> {
-        let built = with_tools(|| project::build(&self.dir, &mut |line| output.note(line))).await?;
+    pub(super) fn run(self, output: &Output) -> Result<Exit, Failure> {
+        let built = Interruption::listen().with_tools(|| project::build(&self.dir, &mut |line| output.note(line)))?;
         let made = built.map_err(|error| failed(output, &error))?;
         let Made { path, digest, bytes, built } = made;
         if output.json {
@@ -52,7 +53,7 @@ pub(super) fn failed(output: &Output, error: &ProjectError) -> Failure {
     match error {
         ProjectError::NoProject { .. } => {
             Failure::of(error).with_help(
-                "name the directory that holds one, or its `rust` or `typescript` directory; `attorn policy new NAME --lang rust` (or `typescript`) makes a new policy; what another tool built is named by `--component FILE` where it is used",
+                "name the directory that holds one, or its `rust`, `typescript`, `c` or `go` directory; `attorn policy new NAME --lang rust` (or `typescript`, `c`, `go`) makes a new policy; what another tool built is named by `--component FILE` where it is used",
             )
         }
         ProjectError::NoPolicy(error) => local::not_loaded(error),

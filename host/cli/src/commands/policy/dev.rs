@@ -11,7 +11,6 @@ use attorn_api::policies::{Mode, Policy, PolicyVersion, PushVersion, Selector, S
 use attorn_core::PolicyId;
 use attorn_engine::Engine;
 use attorn_toolchain::cases::{self, Report, Side};
-use attorn_toolchain::process::{interrupt, is_interrupted};
 use attorn_toolchain::project::{self, Made};
 use clap::Args;
 use serde::Serialize;
@@ -21,7 +20,7 @@ use crate::commands::load;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt::{interrupted, with_tools};
+use crate::interrupt::Interruption;
 use crate::operator_client::OperatorClient;
 use crate::output::Output;
 use crate::parse;
@@ -57,7 +56,7 @@ pub(crate) struct Dev {
 /// What a round came to, for programs.
 #[derive(Default, Serialize)]
 struct Round {
-    round: u64,
+    number: u64,
     /// What was built.
     #[serde(skip_serializing_if = "Option::is_none")]
     component: Option<Built>,
@@ -92,6 +91,7 @@ struct Rounds<'a> {
     engine: Engine,
     /// Where what was built is put in force.
     server: Option<(OperatorClient, &'a PolicyId)>,
+    interruption: Interruption,
     said: Option<Said>,
     /// The component and the settings that were put in force last.
     in_force: Option<(String, String)>,
@@ -108,20 +108,18 @@ impl Dev {
         let settings = self.settings.as_deref().filter(|settings| !settings.trim_start().starts_with(['{', '[']));
         let mut watch = Watch::of(&self.dir, settings.map(PathBuf::from), output)?;
         let engine = local::engine()?;
-        let mut rounds = Rounds { dev: &self, output, engine, server, said: None, in_force: None };
+        let interruption = Interruption::listen();
+        let mut rounds = Rounds { dev: &self, output, engine, server, interruption, said: None, in_force: None };
         for number in 1.. {
-            match rounds.one(number).await {
-                Err(_) if is_interrupted() => return Ok(Exit::Done),
-                done => done?,
+            rounds.one(number).await?;
+            if rounds.interruption.is_wanted() {
+                return Ok(Exit::Done);
             }
             watch.built()?;
             output.note("waiting for changes; Ctrl-C ends");
             tokio::select! {
                 changed = watch.changed() => changed?,
-                signal = interrupted() => {
-                    signal?;
-                    return Ok(Exit::Done);
-                }
+                () = rounds.interruption.wanted() => return Ok(Exit::Done),
             }
             if output.is_broken() {
                 break;
@@ -135,9 +133,9 @@ impl Rounds<'_> {
     /// What goes wrong in a round is told, and the next one may go better.
     async fn one(&mut self, number: u64) -> Result<(), Failure> {
         let started = Instant::now();
-        let mut round = Round { round: number, ..Round::default() };
+        let mut round = Round { number, ..Round::default() };
         match self.steps(&mut round).await {
-            Err(failure) if is_interrupted() => return Err(failure),
+            Err(_) if self.interruption.is_wanted() => return Ok(()),
             Err(failure) => {
                 self.output.note(failure.to_string());
                 round.error = Some(failure.message);
@@ -151,7 +149,7 @@ impl Rounds<'_> {
     async fn steps(&mut self, round: &mut Round) -> Result<(), Failure> {
         let (dev, output) = (self.dev, self.output);
         let started = Instant::now();
-        let built = with_tools(|| project::build(&dev.dir, &mut |line| output.note(line))).await?;
+        let built = self.interruption.with_tools(|| project::build(&dev.dir, &mut |line| output.note(line)))?;
         let Made { path, digest, bytes, .. } = built.map_err(|error| build::failed(output, &error))?;
         if !output.json {
             let took = started.elapsed().as_secs_f64();
@@ -171,17 +169,13 @@ impl Rounds<'_> {
         Ok(())
     }
 
-    async fn cases(&self, component: &[u8]) -> Result<Report, Failure> {
+    async fn cases(&mut self, component: &[u8]) -> Result<Report, Failure> {
         let side = Side { component, limits: local::limits(component) };
         let directory = self.dev.dir.join("cases");
         let ran = cases::run_dir_watched(&self.engine, side, &directory, |_| {});
         tokio::select! {
             ran = ran => ran.map_err(|error| test::not_run(&error)),
-            signal = interrupted() => {
-                signal?;
-                interrupt();
-                Err(Failure::new("interrupted"))
-            }
+            () = self.interruption.wanted() => Err(Failure::new("interrupted")),
         }
     }
 

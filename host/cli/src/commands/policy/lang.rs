@@ -10,6 +10,10 @@ pub(super) enum Lang {
     /// TypeScript, with the package `attorn-policy`
     #[value(name = "typescript")]
     TypeScript,
+    /// C, with the library `attorn-policy`
+    C,
+    /// Go, with the module `attorn-policy`
+    Go,
 }
 
 impl From<Lang> for Language {
@@ -17,6 +21,8 @@ impl From<Lang> for Language {
         match lang {
             Lang::Rust => Self::Rust,
             Lang::TypeScript => Self::TypeScript,
+            Lang::C => Self::C,
+            Lang::Go => Self::Go,
         }
     }
 }

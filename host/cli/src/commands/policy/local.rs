@@ -56,7 +56,7 @@ impl Local {
     pub(super) async fn run(self, output: &Output) -> Result<Exit, Failure> {
         match self {
             Self::New(new) => new.run(output),
-            Self::Build(build) => build.run(output).await,
+            Self::Build(build) => build.run(output),
             Self::Doctor(doctor) => doctor::run(&doctor, output),
             Self::Test(test) => test.run(output).await,
             Self::Bench(bench) => bench.run(output).await,

@@ -14,7 +14,7 @@ use crate::output::Output;
 /// Make a small policy that builds, with settings, cases and a README, in a directory of its name.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  attorn policy new listed-actions --lang rust\n  attorn policy new listed-actions --lang typescript\n  attorn policy new listed-actions --lang rust --sdk ../attorn/sdk/policy/rust"
+    after_help = "Examples:\n  attorn policy new listed-actions --lang rust\n  attorn policy new listed-actions --lang typescript\n  attorn policy new listed-actions --lang c\n  attorn policy new listed-actions --lang go\n  attorn policy new listed-actions --lang rust --sdk ../attorn/sdk/policy/rust"
 )]
 pub(crate) struct New {
     /// Its name: small letters, digits and `-`

@@ -10,7 +10,9 @@ use attorn_toolchain::{ComponentSignature, SignatureError, SignerKey};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{local, push, verify};
+use super::local::{self, UNKNOWN};
+use super::pull::version_of;
+use super::{push, verify};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -21,13 +23,15 @@ use crate::registry::{self, AccessArgs, Listing, Repository, Scope};
 #[derive(Debug, Args)]
 #[command(
     after_help = "The component goes there as `wkg oci push` would put it, and `wkg oci pull` reads it; settings stay here. The tag is set last,
-so it never leads to a component whose signature is still missing. The same component has the same digest whenever it is
-published: give that to whoever pulls it.
+so it never leads to a component whose signature is still missing. The same component has the same digest whenever and
+wherever it is published: give that to whoever pulls it. A tag that leads to another component is left there, unless
+`--move-tag` is given.
 
 Examples:
   attorn policy publish policy.wasm ghcr.io/acme/spend-limit:1.2.0
   attorn policy publish policy.wasm ghcr.io/acme/spend-limit:1.2.0 --public-key release.key.pub
   attorn policy publish policy.wasm ghcr.io/acme/spend-limit:1.2.0 --signature release.minisig --json
+  attorn policy publish policy.wasm ghcr.io/acme/spend-limit:latest --move-tag
   attorn policy publish policy.wasm localhost:5000/spend-limit:1.2.0 --plain-http --username ci --password-file -
 
 Ends with 0 if it is there, 1 if not, 2 if the reference or an argument means nothing, and 5 if the signature is none, of
@@ -44,22 +48,33 @@ pub(crate) struct Publish {
     /// Publish it only if this key signed it: the key itself, or a file that holds it
     #[arg(long, value_name = "KEY|FILE.pub", conflicts_with = "unsigned")]
     public_key: Option<String>,
+    /// Have the tag lead here, also where it leads to another component: whoever pulls by it gets this one from then on
+    #[arg(long)]
+    move_tag: bool,
     #[command(flatten)]
     access: AccessArgs,
+}
+
+/// A tag, and where it may lead.
+struct Tag {
+    name: String,
+    may_move: bool,
 }
 
 /// What came of it.
 struct Published {
     digest: Digest,
+    /// Where the tag led before, if that was elsewhere.
+    moved_from: Option<Digest>,
     signature: Option<(Digest, Listing)>,
 }
 
 impl Publish {
     pub(super) async fn run(self, output: &Output) -> Result<Exit, Failure> {
-        let Self { file, reference, signature, public_key, access } = self;
+        let Self { file, reference, signature, public_key, move_tag, access } = self;
         let key = public_key.as_deref().map(verify::public_key).transpose()?;
         let tag = match (reference.tag(), reference.digest()) {
-            (Some(tag), None) => tag.to_owned(),
+            (Some(tag), None) => Tag { name: tag.to_owned(), may_move: move_tag },
             _ => {
                 return Err(Failure::usage(format!(
                     "`{reference}` is where something is, and not where something goes"
@@ -77,8 +92,8 @@ impl Publish {
             is_of(key, &component, signed.as_ref())?;
         }
         let failed = |error: serde_json::Error| Failure::of(&error);
-        let artifact = of_component(&component, &look, reference.name()).map_err(failed)?;
-        let beside = signature.map(|text| of_signature(&text, &artifact.manifest, reference.name()));
+        let artifact = of_component(&component, &look).map_err(failed)?;
+        let beside = signature.map(|text| of_signature(&text, &artifact.manifest));
         let beside = beside.transpose().map_err(failed)?;
         let published = registry::interruptible(put(&mut repository, &tag, &artifact, beside)).await;
         let published = published.map_err(|failure| Failure {
@@ -86,11 +101,20 @@ impl Publish {
             ..failure
         })?;
         let at = reference.at(published.digest);
+        let warning = other_version(&tag.name, &look.description.version);
         if output.json {
             let signed = signed.as_ref().map(|signed| (signed, key.is_some()));
-            return output.json(&wire(&reference, &published, &look, signed)).map(|()| Exit::Done);
+            let mut wire = wire(&reference, &published, &look, signed);
+            wire["warnings"] = warning.into_iter().collect();
+            return output.json(&wire).map(|()| Exit::Done);
+        }
+        if let Some(warning) = warning {
+            output.note(format!("warning: {warning}"));
         }
         output.line(format!("published {at}"));
+        if let Some(before) = published.moved_from {
+            output.line(format!("moved the tag `{}`, which led to {before} before", tag.name));
+        }
         output.line(format!("component {}, {} bytes", look.digest, look.bytes));
         match signed {
             Some(signed) if key.is_some() => output.line(format!("verified: signed with the key {}", signed.key())),
@@ -139,20 +163,48 @@ fn is_of(key: &SignerKey, component: &[u8], signed: Option<&ComponentSignature>)
     })
 }
 
+/// What is said of a tag that is a version, where the component says that it is of another.
+fn other_version(tag: &str, version: &str) -> Option<String> {
+    version_of(tag).filter(|tagged| version != UNKNOWN && tagged != version).map(|tagged| {
+        format!(
+            "the tag says `{tagged}`, and the component says that it is of the version `{version}`: that stands in the \
+             policy's sources, and `attorn policy pull` warns, too"
+        )
+    })
+}
+
+/// Where a tag led before that is about to lead to this, if that is elsewhere.
+async fn led_to(repository: &mut Repository, tag: &Tag, artifact: &Artifact) -> Result<Option<Digest>, Failure> {
+    let name = &tag.name;
+    let found = match repository.tagged(name).await {
+        // Whatever stands there, somebody wants it moved.
+        Err(_) if tag.may_move => None,
+        found => found?,
+    };
+    match found.map(|manifest| Digest::of(&manifest)).filter(|before| *before != artifact.digest()) {
+        Some(before) if !tag.may_move => Err(Failure::new(format!("the tag `{name}` leads to another one, {before}"))
+            .with_help(
+                "nothing was sent: name another tag, or give `--move-tag`: whoever pulls by the tag gets this one then",
+            )),
+        before => Ok(before),
+    }
+}
+
 async fn put(
     repository: &mut Repository,
-    tag: &str,
+    tag: &Tag,
     artifact: &Artifact,
     signature: Option<Artifact>,
 ) -> Result<Published, Failure> {
+    let moved_from = led_to(repository, tag, artifact).await?;
     repository.put(artifact).await?;
     let digest = artifact.digest();
     let signature = match signature {
         Some(signature) => Some((signature.digest(), repository.refer(&signature, digest).await?)),
         None => None,
     };
-    repository.tag(tag, artifact).await?;
-    Ok(Published { digest, signature })
+    repository.tag(&tag.name, artifact).await?;
+    Ok(Published { digest, moved_from, signature })
 }
 
 fn wire(
@@ -170,5 +222,25 @@ fn wire(
     json!({
         "reference": reference.at(published.digest).to_string(), "tag": reference.tag(),
         "digest": published.digest.to_string(), "component": look.digest, "bytes": look.bytes, "signature": signature,
+        "version": look.description.version, "moved_from": published.moved_from.map(|before| before.to_string()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_that_is_another_version_is_said() {
+        for (tag, version) in [("1.2.0", "1.2.1"), ("v1.2.0", "1.3.0"), ("1.2.0-rc1", "1.2.0"), ("1.2.0", "draft")] {
+            let said = other_version(tag, version).unwrap();
+            assert!(said.starts_with("the tag says `1.2.0") && said.contains(&format!("`{version}`")), "{said}");
+        }
+        for (tag, version) in
+            [("1.2.0", "1.2.0"), ("v1.2.0", "1.2.0"), ("1.2.0_x", "1.2.0+x"), ("latest", "1.2.0"), ("2", "1.2.0")]
+        {
+            assert_eq!(other_version(tag, version), None, "{tag} {version}");
+        }
+        assert_eq!(other_version("1.2.0", UNKNOWN), None);
+    }
 }

@@ -170,7 +170,7 @@ impl Pulled {
 
 /// The version that a tag says, if it is one ([semantic versioning](https://semver.org)). No tag has a `+`, and others write a
 /// `_` for it.
-fn version_of(tag: &str) -> Option<String> {
+pub(super) fn version_of(tag: &str) -> Option<String> {
     let bare = tag.strip_prefix('v').unwrap_or(tag).replace('_', "+");
     let core = bare.split(['-', '+']).next().unwrap_or_default();
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());

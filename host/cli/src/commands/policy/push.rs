@@ -85,7 +85,8 @@ pub(super) struct Signature {
     /// The component's signature; the one beside the component, with `.minisig`, if there is one and it is not said
     #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
     signature: Option<PathBuf>,
-    /// Send no signature
+    /// Send the component without its signature, also where one stands beside it (`.minisig`): a server that asks for
+    /// signatures refuses it then
     #[arg(long)]
     unsigned: bool,
 }
@@ -169,8 +170,23 @@ pub(super) async fn put(client: &OperatorClient, component: Vec<u8>) -> Result<S
     Ok(put.digest)
 }
 
+/// That a directory is no component: whoever names one means the component in it.
+pub(super) fn no_directory(path: &Path) -> Result<(), Failure> {
+    if !path.is_dir() {
+        return Ok(());
+    }
+    let component = path.join("policy.wasm");
+    let help = if component.is_file() {
+        format!("name the component in it: `{}`", component.display())
+    } else {
+        format!("name the component's file; `attorn policy build` makes `{}` of a project", component.display())
+    };
+    Err(Failure::usage(format!("`{}` is a directory, and no component", path.display())).with_help(help))
+}
+
 /// A component's bytes. A file that is plainly something else is not sent.
 pub(crate) fn read_component(path: &Path) -> Result<Vec<u8>, Failure> {
+    no_directory(path)?;
     let fail = |error: std::io::Error| Failure::file("read", path, &error);
     let mut bytes = Vec::new();
     File::open(path).map_err(fail)?.take(COMPONENT_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(fail)?;
@@ -216,6 +232,12 @@ mod tests {
         }
         std::fs::write(&path, b"\0asm\x0d\0\x01\0").unwrap();
         assert!(read_component(&path).is_ok());
+        let failure = read_component(directory.path()).unwrap_err();
+        assert!(failure.exit == Exit::Usage && failure.message.ends_with("` is a directory, and no component"));
+        assert!(failure.help.unwrap().starts_with("name the component's file; `attorn policy build` makes `"));
+        std::fs::write(directory.path().join("policy.wasm"), b"").unwrap();
+        let help = read_component(directory.path()).unwrap_err().help.unwrap();
+        assert!(help.starts_with("name the component in it: `") && help.ends_with("/policy.wasm`"), "{help}");
     }
 
     #[test]

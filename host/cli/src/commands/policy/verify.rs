@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::new_key;
+use super::push::no_directory;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::key_source::read_bytes;
@@ -39,6 +40,7 @@ pub(crate) struct Verify {
 impl Verify {
     pub(super) fn run(self, output: &Output) -> Result<Exit, Failure> {
         let key = public_key(&self.public_key)?;
+        no_directory(&self.file)?;
         let component = read_bytes(&self.file, COMPONENT_BYTES_MAX)?;
         let is_named = self.signature.is_some();
         let path = self.signature.unwrap_or_else(|| new_key::beside(&self.file, "minisig"));

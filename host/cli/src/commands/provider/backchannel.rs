@@ -104,7 +104,14 @@ fn checked(output: &Output, check: &BackchannelCheck) -> Result<Exit, Failure> {
                 output.line(format!("{name:14}  {sentence}"));
             }
         }
-        output.line(format!("{:14}  {}", "can ask", if check.good { "yes" } else { "no" }));
+        let kinds = if check.subject_types.is_empty() { "not said".into() } else { check.subject_types.join(", ") };
+        output.line(format!("{:14}  {kinds}", "subject types"));
+        let can = match (check.good, check.is_set) {
+            (true, true) => "yes",
+            (true, false) => "it could; nobody is asked before it is set",
+            (false, _) => "no",
+        };
+        output.line(format!("{:14}  {can}", "can ask"));
     }
     if check.good {
         return Ok(Exit::Done);

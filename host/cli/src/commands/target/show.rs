@@ -21,11 +21,11 @@ pub(super) fn list(output: &Output, list: &TargetList) -> Result<Exit, Failure> 
             place(target),
             target.resource_types.join(","),
             target.postgresql.as_ref().map_or("-".into(), |at| format!("{}/{}", target.open_leases, at.leases_max)),
-            if target.asked { "yes" } else { "no" }.into(),
+            if target.asked { "yes" } else { "not for a while" }.into(),
         ]
     };
     let rows: Vec<_> = list.targets.iter().map(row).collect();
-    output.table(&["TARGET", "STATE", "AT", "RESOURCE TYPES", "LEASES", "ANSWERS"], &rows);
+    output.table(&["TARGET", "STATE", "AT", "RESOURCE TYPES", "LEASES", "WOULD BE ASKED"], &rows);
     note_next(output, list.next.as_ref());
     Ok(Exit::Done)
 }
@@ -51,9 +51,12 @@ pub(super) fn print(output: &Output, target: &api::Target) -> Result<Exit, Failu
         print_proxy(output, target, settings);
     }
     // Whether it would be asked, and not whether it answers.
-    let asked =
-        if target.asked { "yes; `attorn target check` looks now" } else { "no: it failed, and is asked in a while" };
-    output.line(format!("asked           {asked}"));
+    let asked = if target.asked {
+        "yes; whether it answers, `attorn target check` finds out"
+    } else {
+        "not for a while: it failed"
+    };
+    output.line(format!("would be asked  {asked}"));
     output.line(format!("registered      {}", TimeMs(target.created_at_ms)));
     output.line(format!("changed         {}", TimeMs(target.changed_at_ms)));
     Ok(Exit::Done)
@@ -73,6 +76,10 @@ fn print_proxy(output: &Output, target: &api::Target, settings: &api::Proxy) {
 fn print_database(output: &Output, target: &api::Target, settings: &Postgresql) {
     output.line(format!("postgresql      {} at {}:{}", settings.database, settings.host, settings.port));
     output.line(format!("administrator   {}, password {}", settings.admin, target.secret_version));
+    if !target.same_administrator.is_empty() {
+        output.line(format!("                the same as of {}", target.same_administrator.join(", ")));
+        output.note("`attorn target rotate` changes no password of an administrator that several targets have");
+    }
     let tls = if settings.tls_roots_pem.is_some() { "verified" } else { "none: loopback only" };
     output.line(format!("TLS             {tls}"));
     output.line(format!("resource types  {}", target.resource_types.join(", ")));
@@ -145,7 +152,7 @@ fn not_looked_at(fault: TargetFault, id: &TargetId) -> Failure {
         TargetFault::Roots => failure(
             "the server cannot read the certificates that it is to trust: the target was not asked",
             "the problem above says why: where no roots are registered, they are those of the machine that the server runs \
-             on; else register the target with others"
+             on; else retire the target, and register it anew with others"
                 .into(),
         ),
         TargetFault::SignIn => failure(
@@ -162,7 +169,10 @@ fn not_looked_at(fault: TargetFault, id: &TargetId) -> Failure {
         ),
         TargetFault::Settings => failure(
             "the target may not be used as it is registered",
-            "the problem above says why: mend that, or register another target".into(),
+            format!(
+                "the problem above says why; where that is the registration, `attorn target retire {id}`, and register it \
+                 anew under another id"
+            ),
         ),
         TargetFault::Other => failure("the target answers with an error", "the problem above says which".into()),
     }

@@ -60,7 +60,7 @@ pub(super) enum Standing {
     RefusedByOther,
     /// Its time is over.
     Lapsed,
-    /// It was approved, and used.
+    /// It was approved, and the agent was given what it asked for; whether it has used that is not known here.
     Spent,
 }
 
@@ -85,7 +85,7 @@ impl Standing {
             Self::RefusedByUser => "You have refused this",
             Self::RefusedByOther => "This was refused",
             Self::Lapsed => "This has lapsed",
-            Self::Spent => "This was approved, and has been done",
+            Self::Spent => "This was approved, and has been used",
         }
     }
 
@@ -97,7 +97,7 @@ impl Standing {
             Self::RefusedByUser => "The agent may not do it. You may close this page.",
             Self::RefusedByOther => "Somebody else who was asked said no, so the agent may not do it.",
             Self::Lapsed => "Its time is over, and nothing follows from it any more. The agent can ask again.",
-            Self::Spent => "It was used, and nothing more follows from it.",
+            Self::Spent => "The agent was given what stands below. It cannot get it again by this approval.",
         }
     }
 }

@@ -24,6 +24,9 @@ use crate::providers::registry::find;
 /// How this server signs as a client.
 const CLIENT_ALGORITHM: &str = "ES256";
 
+/// How many kinds of subjects are told of; there are two.
+const SUBJECT_TYPES_MAX: usize = 8;
+
 /// What is wanted of a provider.
 struct Wanted<'a> {
     issuer: &'a Issuer,
@@ -37,6 +40,7 @@ struct Wanted<'a> {
 struct Found {
     problems: Vec<String>,
     notes: Vec<String>,
+    subject_types: Vec<String>,
 }
 
 pub(crate) async fn check(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -48,10 +52,17 @@ pub(crate) async fn check(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         Wanted { issuer: &provider.issuer, algorithms: &provider.algorithms, backchannel: backchannel.as_ref() };
     let found = match document(&app, &provider.issuer).await {
         Ok(document) => look(&document, &wanted),
-        Err(problem) => Found { problems: vec![problem.to_string()], notes: Vec::new() },
+        Err(problem) => Found { problems: vec![problem.to_string()], ..Found::default() },
     };
-    let Found { problems, notes } = found;
-    Reply::ok(&api::BackchannelCheck { provider: id.to_string(), good: problems.is_empty(), problems, notes })
+    let Found { problems, notes, subject_types } = found;
+    Reply::ok(&api::BackchannelCheck {
+        provider: id.to_string(),
+        is_set: backchannel.is_some(),
+        good: problems.is_empty(),
+        subject_types,
+        problems,
+        notes,
+    })
 }
 
 /// Nobody says who they are to read metadata.
@@ -77,6 +88,7 @@ fn look(document: &[u8], wanted: &Wanted<'_>) -> Found {
     of_signing(&said, wanted, &mut found);
     of_what_is_shown(&said, wanted, &mut found);
     of_subjects(&said, &mut found);
+    of_setting(&said, wanted, &mut found);
     // Whatever keeps users from being asked is said.
     if let (Err(problem), true) = (endpoints, found.problems.is_empty()) {
         found.problems.push(problem.to_string());
@@ -102,6 +114,9 @@ fn of_endpoints(said: &Value, wanted: &Wanted<'_>, found: &mut Found) {
 /// Members of groups are told from the user by `sub`, which has to be the same for all clients.
 fn of_subjects(said: &Value, found: &mut Found) {
     let kinds = list(said, "subject_types_supported").unwrap_or_default();
+    // They come from elsewhere, and people read them.
+    let shown = kinds.iter().take(SUBJECT_TYPES_MAX).map(|kind| kind.chars().take(32).collect());
+    found.subject_types = shown.collect();
     if !kinds.contains(&"public") {
         found.notes.push("`subject_types_supported` has no `public`: no group can be asked to approve".into());
     } else if kinds.contains(&"pairwise") {
@@ -182,6 +197,19 @@ fn of_what_is_shown(said: &Value, wanted: &Wanted<'_>, found: &mut Found) {
     }
 }
 
+/// What there is to set where nothing is.
+fn of_setting(said: &Value, wanted: &Wanted<'_>, found: &mut Found) {
+    if wanted.backchannel.is_some() {
+        return;
+    }
+    let methods = list(said, "token_endpoint_auth_methods_supported").unwrap_or_default();
+    let by = if methods.contains(&"private_key_jwt") { "--private-key-jwt" } else { "--secret-file FILE" };
+    found.notes.push(format!(
+        "nothing is set, so nobody is asked: register a client for this server at the provider, and `attorn provider \
+         backchannel set` with `--client-id` and `{by}`"
+    ));
+}
+
 /// A list of texts, if there is one.
 fn list<'a>(said: &'a Value, name: &str) -> Option<Vec<&'a str>> {
     Some(said[name].as_array()?.iter().filter_map(Value::as_str).collect())
@@ -239,7 +267,7 @@ mod tests {
 
     #[test]
     fn what_a_provider_lacks_is_named_one_by_one() {
-        assert_eq!(said(&[]), Found::default());
+        assert_eq!(said(&[]), Found { subject_types: vec!["public".into()], ..Found::default() });
         for (name, value, problem) in [
             ("issuer", json!("https://other.example"), "another issuer"),
             ("backchannel_authentication_endpoint", json!(null), "no `backchannel_authentication_endpoint`"),
@@ -253,7 +281,7 @@ mod tests {
             ("id_token_signing_alg_values_supported", json!(["RS256"]), "`algorithms` here: ES256"),
             ("authorization_details_types_supported", json!(null), "nobody is asked: `--page`, or `--code-only`"),
         ] {
-            let Found { problems, notes } = said(&[(name, value)]);
+            let Found { problems, notes, .. } = said(&[(name, value)]);
             assert!(problems.len() == 1 && problems[0].contains(problem), "{name}: {problems:?}");
             assert_eq!(notes, Vec::<String>::new(), "{name}");
         }
@@ -264,24 +292,33 @@ mod tests {
     #[test]
     fn what_is_not_said_is_no_fault_and_what_users_see_depends_on_how_they_are_asked() {
         for name in ["grant_types_supported", "token_endpoint_auth_methods_supported"] {
-            let Found { problems, notes } = said(&[(name, json!(null))]);
+            let Found { problems, notes, .. } = said(&[(name, json!(null))]);
             assert!(problems.is_empty() && notes.len() == 1 && notes[0].contains(name), "{name}: {problems:?}");
         }
         let none = [("authorization_details_types_supported", json!([]))];
         let page = record(|record| record.page = true);
         let code_only = record(|record| record.code_only = true);
         for (backchannel, note) in [(&page, "on the page"), (&code_only, "the code alone")] {
-            let Found { problems, notes } = said_of(&none, Some(backchannel));
+            let Found { problems, notes, .. } = said_of(&none, Some(backchannel));
             assert!(problems.is_empty() && notes.len() == 1 && notes[0].contains(note), "{problems:?} {notes:?}");
         }
         let nowhere = [("authorization_endpoint", json!(null))];
         assert!(said_of(&nowhere, Some(&page)).problems[0].contains("no `authorization_endpoint`"));
-        assert_eq!(said(&nowhere), Found::default());
+        assert_eq!(said(&nowhere), said(&[]));
         for (kinds, note) in [(json!(["pairwise"]), "no group"), (json!(["public", "pairwise"]), "as somebody else")] {
-            let Found { problems, notes } = said(&[("subject_types_supported", kinds)]);
+            let Found { problems, notes, subject_types } = said(&[("subject_types_supported", kinds.clone())]);
+            assert_eq!(json!(subject_types), kinds);
             assert!(problems.is_empty() && notes.len() == 1 && notes[0].contains(note), "{problems:?} {notes:?}");
         }
         let unset = said_of(&none, None);
         assert!(unset.problems.is_empty() && unset.notes[0].contains("set it with"), "{unset:?}");
+        // Whoever has set nothing reads what there is to set, also where nothing is missing.
+        for (methods, by) in
+            [(json!(["private_key_jwt"]), "--private-key-jwt"), (json!(["client_secret_basic"]), "--secret-file FILE")]
+        {
+            let Found { problems, notes, .. } = said_of(&[("token_endpoint_auth_methods_supported", methods)], None);
+            assert!(problems.is_empty() && notes.len() == 1, "{problems:?} {notes:?}");
+            assert!(notes[0].contains("nothing is set") && notes[0].contains(by), "{notes:?}");
+        }
     }
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_api::agents as api;
 use attorn_api::audit::EntryType;
-use attorn_core::{Agent, AgentId, AgentState, Identity, IdentityMethod, IdentitySubject};
+use attorn_core::{Agent, AgentId, AgentState, Identity, IdentityMethod, IdentitySubject, OperatorId};
 use attorn_store::records::{AgentRecord, AgentRecordError, IdentityOwnerRecord, Record as _};
 use attorn_store::{Batch, Key, Require, Versioned};
 use serde_json::{Value, json};
 
-use super::{find, refused, replace, wire};
+use super::{by, find, refused, replace, wire};
 use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
@@ -47,7 +47,12 @@ fn subject(wire: &api::IdentitySubject) -> Result<IdentitySubject, Failure> {
 }
 
 /// Make identities an agent's own. Each stays its own for ever; one that it had before it may get back.
-pub(super) async fn own(app: &App, batch: &mut Batch, identities: &[Identity], agent: &AgentId) -> Result<(), Failure> {
+pub(super) async fn own(
+    app: &App,
+    batch: &mut Batch,
+    identities: &[Identity],
+    (agent, registrar): (&AgentId, OperatorId),
+) -> Result<(), Failure> {
     let mut vouching = BTreeSet::new();
     for Identity { subject, .. } in identities {
         let (key, version) = voucher(app, subject).await?;
@@ -55,13 +60,17 @@ pub(super) async fn own(app: &App, batch: &mut Batch, identities: &[Identity], a
             batch.require.push((key, Require::Version(version)));
         }
         let key = IdentityOwnerRecord::key_of(subject);
-        let record = IdentityOwnerRecord { subject: subject.clone(), agent: agent.clone() };
+        let record =
+            IdentityOwnerRecord { subject: subject.clone(), agent: agent.clone(), registrar: Some(registrar.clone()) };
         match app.store.record::<IdentityOwnerRecord>(&key).await? {
             None => {
                 batch.require.push((key, Require::Absent));
                 batch.put_record(&record);
             }
-            Some(owner) if owner.value == record => batch.require.push((key, Require::Version(owner.version))),
+            Some(owner) if owner.value.agent == *agent => {
+                batch.require.push((key, Require::Version(owner.version)));
+                batch.put_record(&record);
+            }
             Some(_) => return Err(taken(subject)),
         }
     }
@@ -100,7 +109,7 @@ pub(crate) async fn add(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         let detail = format!("agent `{id}` has the identity `{}` already", new.subject);
         return Err(Failure::of(ProblemCode::IdentityTaken, detail).with_help("revoke it first to change it"));
     }
-    own(&app, &mut batch, std::slice::from_ref(&new), &id).await?;
+    own(&app, &mut batch, std::slice::from_ref(&new), (&id, by(call.operator()?)?)).await?;
     let about = json!({ "id": id.as_str(), "identity": in_entry(&new) });
     agent.identities.push(new);
     count("identities", agent.identities.len(), 0, IDENTITIES_MAX)?;

@@ -1,18 +1,24 @@
 //! The settings of a service that is called, as the API has them.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use attorn_api::ProblemCode;
 use attorn_api::targets as api;
 use attorn_broker::tls::roots;
-use attorn_core::proxy::ProxyBody;
+use attorn_core::proxy::{ProxyBody, ProxyOrigin};
 use attorn_core::{FieldName, ProxyRoute, ProxySettings, ResourceType};
 
 use crate::http::failure::Failure;
 use crate::registry::count;
+use crate::targets::wire::literal;
 
-/// The settings, checked. What the rows name is what is tied to the target.
-pub(crate) fn settings(wire: &api::Proxy, types: &BTreeSet<ResourceType>) -> Result<ProxySettings, Failure> {
+/// The settings, checked. What the rows name is what is tied to the target, and this server listens there.
+pub(crate) fn settings(
+    wire: &api::Proxy,
+    types: &BTreeSet<ResourceType>,
+    own: SocketAddr,
+) -> Result<ProxySettings, Failure> {
     let refused = |problem: String| Failure::of(ProblemCode::InvalidField, problem);
     count("routes", wire.routes.len(), 1, ProxySettings::ROUTES_MAX)?;
     let settings = ProxySettings {
@@ -31,6 +37,8 @@ pub(crate) fn settings(wire: &api::Proxy, types: &BTreeSet<ResourceType>) -> Res
         requests_max: wire.requests_max,
     };
     settings.check().map_err(refused)?;
+    let ProxyOrigin { is_https, host, port } = &settings.origin;
+    literal(host.as_str(), *port, (*is_https, own)).map_err(|why| refused(format!("`origin` {why}")))?;
     if let Some(other) = settings.resource_types().find(|named| !types.contains(named)) {
         return Err(refused(format!("a row names the resource type `{other}`, which is not the target's")));
     }

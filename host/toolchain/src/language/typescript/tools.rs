@@ -7,7 +7,6 @@
 //! that [`settled`](super::settled) lists. A project does choose its registry and its packages, so whoever builds it asks
 //! servers of its choice for files. None of these processes gets the environment beyond what is listed here.
 
-use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -17,11 +16,10 @@ use std::time::{Duration, Instant};
 
 use attorn_build::process::{self, Failed};
 
+use super::super::kept;
 use super::{interpreter, settled};
 use crate::doctor::version;
 use crate::project::{ProjectError, file};
-
-mod owned;
 
 const PACKAGE: &str = include_str!("package.json");
 const LOCK: &str = include_str!("package-lock.json");
@@ -43,25 +41,6 @@ const SAID_LINES_MAX: usize = 8;
 /// What a tool may take for a project.
 const RUN_MAX: Duration = Duration::from_mins(2);
 
-/// What a tool is given of the environment: where things are, and the way out. Nothing that makes Node, npm or esbuild
-/// run something else, and nobody's secrets.
-const ENVIRONMENT: &[&str] = &[
-    "PATH",
-    "HOME",
-    "TMPDIR",
-    "XDG_CACHE_HOME",
-    "XDG_CONFIG_HOME",
-    "XDG_DATA_HOME",
-    "XDG_STATE_HOME",
-    "XDG_RUNTIME_DIR",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "ALL_PROXY",
-    "NODE_EXTRA_CA_CERTS",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-];
 /// npm's own settings, by the user: `npm_config_registry` and the like.
 const NPM_SETTING: &str = "npm_config_";
 
@@ -90,32 +69,20 @@ impl Tools {
             let problem = "there is no Node of version 20 or later here".to_owned();
             return Err(ProjectError::Tool { problem, help: NODE_HELP });
         }
-        let cache = cache()?;
+        let cache = kept::cache()?;
         let digest = blake3::hash([PACKAGE, LOCK].concat().as_bytes()).to_hex();
         let home = cache.join(format!("typescript-{}", &digest[..16]));
-        let tools = Self { home };
-        if tools.home.is_dir() {
-            owned::check(&cache, &tools.home)?;
-            return Ok(tools);
-        }
-        progress("getting TypeScript, esbuild and QuickJS from npm's registry, once");
-        fs::create_dir_all(&cache).map_err(file(&cache))?;
-        let beside = tempfile::Builder::new().prefix(".typescript-").tempdir_in(&cache).map_err(file(&cache))?;
-        for (name, text) in [("package.json", PACKAGE), ("package-lock.json", LOCK)] {
-            fs::write(beside.path().join(name), text).map_err(file(beside.path()))?;
-        }
-        ci(beside.path())?;
-        let interpreter = interpreter::within(&beside.path().join("node_modules"))?;
-        let path = beside.path().join(interpreter::FILE);
-        fs::write(&path, interpreter).map_err(file(&path))?;
-        owned::make(&cache, beside.path())?;
-        match fs::rename(beside.path(), &tools.home) {
-            // Another build was faster.
-            Err(_) if tools.home.is_dir() => {}
-            renamed => renamed.map_err(file(&cache))?,
-        }
-        owned::check(&cache, &tools.home)?;
-        Ok(tools)
+        kept::get(&cache, &home, &mut |beside| {
+            progress("getting TypeScript, esbuild and QuickJS from npm's registry, once");
+            for (name, text) in [("package.json", PACKAGE), ("package-lock.json", LOCK)] {
+                fs::write(beside.join(name), text).map_err(file(beside))?;
+            }
+            ci(beside)?;
+            let interpreter = interpreter::within(&beside.join("node_modules"))?;
+            let path = beside.join(interpreter::FILE);
+            fs::write(&path, interpreter).map_err(file(&path))
+        })?;
+        Ok(Self { home })
     }
 
     /// A tool, run in a directory; it gives what it says on its standard output. What it says on its standard error is
@@ -225,29 +192,9 @@ fn help(said: &str) -> &'static str {
     }
 }
 
-/// A program with nothing of the environment but what is listed above.
+/// A program with nothing of the environment but what is listed, and npm's settings.
 fn command(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new(program);
-    command.env_clear().envs(env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_passed_on)));
-    command
-}
-
-/// Names of proxies and of npm's settings are written in small letters, too.
-fn is_passed_on(name: &str) -> bool {
-    let same = |other: &str| name == other || other.ends_with("_PROXY") && name.eq_ignore_ascii_case(other);
-    let is_setting = name.get(..NPM_SETTING.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(NPM_SETTING));
-    is_setting || ENVIRONMENT.iter().any(|other| same(other))
-}
-
-/// The user's cache, by the rules of XDG.
-fn cache() -> Result<PathBuf, ProjectError> {
-    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-    let problem = || ProjectError::Tool {
-        problem: "there is no place for tools: neither `XDG_CACHE_HOME` nor `HOME` names a directory".to_owned(),
-        help: "set `XDG_CACHE_HOME` to a directory of yours",
-    };
-    Ok(cache.ok_or_else(problem)?.join("attorn"))
+    kept::command(program, NPM_SETTING)
 }
 
 #[cfg(test)]
@@ -286,33 +233,5 @@ mod tests {
         ] {
             assert_eq!(help(said), expected, "{said}");
         }
-    }
-
-    #[test]
-    fn nobodys_secrets_reach_a_tool_and_nothing_that_makes_it_another_one() {
-        for name in ["PATH", "HOME", "https_proxy", "HTTPS_PROXY", "npm_config_registry", "NPM_CONFIG_CACHE"] {
-            assert!(is_passed_on(name), "{name}");
-        }
-        for name in [
-            "ATTORN_TOKEN",
-            "NPM_TOKEN",
-            "NODE_OPTIONS",
-            "NODE_PATH",
-            "ESBUILD_BINARY_PATH",
-            "LD_PRELOAD",
-            "GIT_SSH_COMMAND",
-            "path",
-            "npm_confi",
-            "npm_config",
-            "",
-        ] {
-            assert!(!is_passed_on(name), "{name}");
-        }
-        let given = command("npm").get_envs().filter_map(|(name, _)| name.to_str()).any(|name| !is_passed_on(name));
-        assert!(!given);
-        // Cargo sets this one for every test.
-        assert!(env::var_os("CARGO_MANIFEST_DIR").is_some());
-        let said = process::run(&mut command("env"), RUN_MAX, &mut |_| {}).unwrap();
-        assert!(said.contains("PATH=") && !said.contains("CARGO_MANIFEST_DIR"), "{said}");
     }
 }

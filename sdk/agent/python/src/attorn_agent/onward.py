@@ -29,6 +29,7 @@ _PART = re.compile(r"[\x21-\x3a\x3c-\x7e]{1,512}")
 _OURS = {
     "accept-encoding",
     "attorn-for",
+    "attorn-headers",
     "connection",
     "content-length",
     "content-type",
@@ -51,9 +52,9 @@ class ProxyRequest:
     """`method` (`GET`) on `path` (`/v2/contacts/42?fields=name`) at a target, for a purpose of the agent's.
 
     The path is sent as it is: what the server could read in two ways, it refuses. The body is `json`, anything that
-    JSON has (`None` is `null`), or bytes of a `media_type`; where neither is given there is none. `headers` go on if
-    the target's settings name them. `delegation` is the id of the delegation that the agent acts by; without one it
-    asks on its own authority.
+    JSON has (`None` is `null`), or bytes of a `media_type`; where neither is given there is none. `headers` go on to
+    the service; where the target's settings do not name one, the request is refused. `delegation` is the id of the
+    delegation that the agent acts by; without one it asks on its own authority.
     """
 
     target: str
@@ -95,6 +96,9 @@ class ProxyRequest:
             if _NAME.fullmatch(name) is None or name.lower() in _OURS:
                 raise UnsendableError("header", name)
             headers.append((name, _checked("header's value", _VALUE, value)))
+        if self.headers:
+            # The server says so of one that would not go on.
+            headers.append(("Attorn-Headers", ", ".join(name.lower() for name in self.headers)))
         object.__setattr__(self, "sent_headers", tuple(headers))
 
     @property

@@ -13,7 +13,7 @@
 mod report;
 
 use std::fs;
-use std::io::{BufReader, ErrorKind};
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
 
@@ -22,7 +22,7 @@ use attorn_log::{Checks, Epoch, Origin, Verified, VerifyError, verify_export_wit
 
 use super::lineage::{Began, EPOCHS_MAX, Exports, First, first_exported, origin_exported};
 use super::remembered::{Anchor, Memory};
-use super::{SAID_EVERY, open_regular};
+use super::{SAID_EVERY, open_export};
 use crate::bar::Bar;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -251,9 +251,9 @@ pub(super) fn exported(
 }
 
 fn re_hashed(output: &Output, path: &Path, epoch: Epoch, checks: &Checks<'_>) -> Result<Verified, Wrong> {
-    let file = open_regular(path).map_err(|error| Failure::file("read", path, &error))?;
+    let file = open_export(path)?;
     let bar = Bar::new(output);
-    let done = verify_export_with(BufReader::new(file), checks, SAID_EVERY, |progress| {
+    let done = verify_export_with(file, checks, SAID_EVERY, |progress| {
         bar.step(progress.entries, progress.of, format_args!("entries of epoch {epoch} verified"));
     });
     done.map_err(|error| wrong(epoch, &error))

@@ -25,7 +25,7 @@ use data_encoding::BASE64;
 use serde_json::Value;
 
 use super::super::ceiling::Ceiling;
-use super::open_regular;
+use super::open_export;
 use super::remembered::Anchor;
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
@@ -77,8 +77,11 @@ impl Exports<'_> {
             }
             path => {
                 let path = path?;
-                let there = path.try_exists().map_err(|error| Failure::file("read", &path, &error))?;
-                Ok(there.then_some(path))
+                // A link that leads nowhere is there, too, and is no export.
+                match fs::symlink_metadata(&path) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                    found => found.map(|_| Some(path.clone())).map_err(|error| Failure::file("read", &path, &error)),
+                }
             }
         }
     }
@@ -254,7 +257,7 @@ impl Lineage {
             return gone(entries - step.size, &format!("epoch {epoch} ended with {}", step.size));
         }
         let path = exports.find(epoch).await?.ok_or_else(|| missing(epoch))?;
-        let file = BufReader::new(open_regular(&path).map_err(|error| Failure::file("read", &path, &error))?);
+        let file = open_export(&path)?;
         let since = std::slice::from_ref(&seen.note);
         let checks = Checks { trusted: seen.key.as_ref(), since, witnesses: None, bad: &step.bad };
         let verified = verify_export_with(file, &checks, NonZeroU64::MAX, |_| {});
@@ -372,13 +375,16 @@ impl First {
 
 /// Which log, and which epoch, an export says it is of.
 pub(super) fn origin_exported(path: &Path) -> Result<Origin, Failure> {
-    let file = BufReader::new(open_regular(path).map_err(|error| Failure::file("read", path, &error))?);
-    let export = ExportReader::open(file).map_err(|error| Failure::verification(&error))?;
+    let export = ExportReader::open(open_export(path)?).map_err(|error| Failure::verification(&error))?;
     origin_of(export.note())
 }
 
 pub(super) fn first_exported(path: &Path) -> Result<First, Failure> {
-    let file = BufReader::new(open_regular(path).map_err(|error| Failure::file("read", path, &error))?);
+    first_in(open_export(path)?, path)
+}
+
+/// The same of one that was opened.
+pub(super) fn first_in(file: BufReader<File>, path: &Path) -> Result<First, Failure> {
     let mut export = ExportReader::open(file).map_err(|error| Failure::verification(&error))?;
     let mut bytes = Vec::new();
     if export.gaps().first().is_some_and(|gap| gap.bundle == 0) {

@@ -454,8 +454,18 @@ async fn what_is_no_file_is_not_waited_for() {
     fs::remove_file(&export).unwrap();
     pipe(&export);
     let exports = Exports::Directory(data.path().to_owned());
-    let wrong = earlier::verify(&Output::new(false), Some(&second.entries[0]), &exports, None).await.err().unwrap();
-    assert!(wrong.failure.message.contains("1.export` is no regular file"), "{}", wrong.failure);
+    for link in [None, Some("2.export"), Some("nowhere"), Some("/dev/zero")] {
+        if let Some(link) = link {
+            fs::remove_file(&export).unwrap();
+            std::os::unix::fs::symlink(link, &export).unwrap();
+        }
+        let wrong = earlier::verify(&Output::new(false), Some(&second.entries[0]), &exports, None).await.err().unwrap();
+        assert!(wrong.failure.message.contains("1.export` is no regular file"), "{link:?}: {}", wrong.failure);
+        assert!(wrong.failure.exit == Exit::VerificationFailed && wrong.failure.help.is_some(), "{link:?}");
+        for unread in [first_exported(&export).err(), origin_exported(&export).err()] {
+            assert!(unread.is_some_and(|failure| failure.exit == Exit::VerificationFailed), "{link:?}");
+        }
+    }
     pipe(&data.path().join("entries.jsonl"));
     let files = super::super::Directory::new(data.path().to_owned(), super::super::Form::Exported);
     assert_eq!(files.lines().err().unwrap().kind(), io::ErrorKind::InvalidData);

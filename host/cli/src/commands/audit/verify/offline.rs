@@ -50,7 +50,10 @@ impl Exported {
     /// Its first entry, which the verifier hashes, or has.
     fn first(&self) -> Result<Option<Vec<u8>>, Failure> {
         match self {
-            Self::File(path) => Ok(lineage::first_exported(path)?.bytes()),
+            Self::File(path) => {
+                let file = super::open_regular(path).map_err(|error| Failure::file("read", path, &error))?;
+                Ok(lineage::first_in(std::io::BufReader::new(file), path)?.bytes())
+            }
             // Of the tile with it only the width follows from the size.
             Self::Directory { files, .. } => lineage::first_published(files, super::size(files)?),
         }

@@ -42,6 +42,30 @@ impl Compared {
         Some(Self { path: anchor.path.clone()?, size, is_alone })
     }
 
+    /// Which checkpoints a log was found to continue, the largest of which counts so many entries.
+    pub(super) fn said(compared: Option<&Self>, size: u64) -> String {
+        match compared {
+            None => format!("it continues the checkpoint that was given (`--since`), of {size} entries"),
+            Some(Self { path, is_alone: true, .. }) => {
+                format!("it continues the checkpoint that is remembered in `{}`, of {size} entries", path.display())
+            }
+            Some(Self { path, size: of, .. }) => format!(
+                "it continues the checkpoint that was given (`--since`) and the one that is remembered in `{}`, of {of} \
+                 entries; the larger has {size}",
+                path.display()
+            ),
+        }
+    }
+
+    /// The same for programs.
+    pub(super) fn source(compared: Option<&Self>) -> &'static str {
+        match compared {
+            None => "given",
+            Some(Self { is_alone: true, .. }) => "remembered",
+            Some(_) => "given_and_remembered",
+        }
+    }
+
     /// What to do about a log that does not continue a checkpoint, which counts so many entries if that is known; none
     /// if it is another one than this.
     pub(super) fn help(&self, size: Option<u64>) -> Option<String> {

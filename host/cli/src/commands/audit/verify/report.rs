@@ -96,6 +96,7 @@ pub(super) fn report(
             "key_source": believed.as_str(),
             "earlier_checkpoints": verified.earlier,
             "since_entries": verified.since,
+            "since_source": verified.since.map(|_| Compared::source(compared)),
             "continues": continues.map(|one| json!({ "epoch": one.epoch.0, "entries": one.entries })),
             "earlier_epochs": before.iter().map(earlier::in_json).collect::<Vec<_>>(),
             "witnesses": witnesses,
@@ -114,7 +115,7 @@ pub(super) fn report(
         output.line(format!("earlier   {} checkpoints, each of which it continues", verified.earlier));
     }
     if let Some(since) = verified.since {
-        output.line(format!("since     it continues the checkpoint that was kept, of {since} entries"));
+        output.line(format!("since     {}", Compared::said(compared, since)));
     }
     if let Some(Continues { epoch, entries, .. }) = continues {
         output.line(format!("continues epoch {epoch}, which still has the {entries} entries that were seen of it"));

@@ -27,13 +27,8 @@ pub(super) async fn stopped(
     let config = crate::commands::serve::configuration(Some(path.to_owned()))?;
     let mut log = StoppedLog::open(&config).await.map_err(|error| {
         let failure = Failure::of(&error);
-        let exit = match error {
-            ServeError::PublishedGone(_)
-            | ServeError::EntriesGone(_)
-            | ServeError::ForeignState(_)
-            | ServeError::Damaged(_)
-            | ServeError::JournalDamaged(_)
-            | ServeError::NotRemade(_) => Exit::VerificationFailed,
+        let exit = match &error {
+            error if error.is_altered() => Exit::VerificationFailed,
             // That is as it should be, and still nobody can say that it verifies.
             ServeError::NothingSigned(_) => Exit::Undecided,
             _ => failure.exit,

@@ -19,10 +19,13 @@ use crate::output::Output;
 const QUIET: Duration = Duration::from_millis(150);
 /// How often it is looked where nobody says when, and where something may have been missed.
 const EACH: Duration = Duration::from_secs(1);
+/// The least time between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
 /// More files than the sources of a policy have.
 const FILES_MAX: usize = 10_000;
-/// What a build makes, and other people's packages.
-const NOT_WATCHED: &[&str] = &["target", "node_modules", "policy.wasm", "policy.wasm.minisig", "__pycache__"];
+/// What a build makes, and other people's packages, at the top of the directory; and what of that is anywhere.
+const MADE: &[&str] = &["target", "node_modules", "policy.wasm", "policy.wasm.minisig"];
+const PACKAGES: &[&str] = &["node_modules"];
 /// What a build may write anew: that is no change by whoever writes the policy.
 const LOCKS: &[&str] = &["Cargo.lock", "package-lock.json", "go.sum"];
 
@@ -44,8 +47,13 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn of(dir: &Path, beside: Option<PathBuf>, output: &Output) -> Result<Self, Failure> {
         let (wake, woken) = mpsc::channel(1);
-        // Whoever is awake already needs no second waking.
-        let watcher = notify::recommended_watcher(move |_| drop(wake.try_send(())));
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Whoever looks reads, and is not to be woken by that.
+            if !event.is_ok_and(|event| event.kind.is_access()) {
+                // Whoever is awake already needs no second waking.
+                let _ = wake.try_send(());
+            }
+        });
         let watching = watcher.and_then(|mut watcher| {
             watcher.watch(dir, RecursiveMode::Recursive)?;
             Ok(watcher)
@@ -78,12 +86,14 @@ impl Watch {
             }
             // Of a queue that ran over nobody says what was in it, so it is looked from time to time, too.
             let _ = tokio::time::timeout(EACH, self.woken.recv()).await;
+            // However often that is, others have their turn.
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
     fn files(&self) -> Result<Files, Failure> {
         let mut files = Files::new();
-        list(&self.dir, &mut files).map_err(|error| Failure::file("read", &self.dir, &error))?;
+        list(&self.dir, true, &mut files).map_err(|error| Failure::file("read", &self.dir, &error))?;
         if let Some(stamp) = self.beside.as_deref().and_then(stamp) {
             files.extend(self.beside.clone().map(|path| (path, stamp)));
         }
@@ -91,11 +101,12 @@ impl Watch {
     }
 }
 
-fn list(dir: &Path, files: &mut Files) -> io::Result<()> {
+fn list(dir: &Path, is_top: bool, files: &mut Files) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let (path, name) = (entry.path(), entry.file_name());
-        if NOT_WATCHED.iter().any(|other| name == *other) || name.to_string_lossy().starts_with('.') {
+        let is_made = if is_top { MADE.iter() } else { PACKAGES.iter() }.any(|other| name == *other);
+        if is_made || name.to_string_lossy().starts_with('.') {
             continue;
         }
         if files.len() >= FILES_MAX {
@@ -103,7 +114,7 @@ fn list(dir: &Path, files: &mut Files) -> io::Result<()> {
         }
         // Links are not followed: what they lead to may lead back.
         if entry.file_type()?.is_dir() {
-            list(&path, files)?;
+            list(&path, false, files)?;
         } else if let Some(stamp) = stamp(&path) {
             files.insert(path, stamp);
         }

@@ -1,0 +1,106 @@
+//! What is done where engine, base copy and journal are not of the same: which of them has what the others lack.
+//!
+//! Nothing is relied on here that has not the imprint of its state, or that an entry of the log does not name.
+
+use std::fs;
+
+use super::new_journal::{Begun, Engine};
+use super::{Built, Repair, RepairError, Repaired, causes, could_be_made};
+use crate::boot::LastUse;
+use crate::caught::caught;
+use crate::error::PartsError;
+use crate::integrity::{Integrity, Walked};
+use crate::journal::JournalError;
+use crate::parts;
+use crate::places::exists;
+
+impl Repair<'_> {
+    /// Where base copy and journal come to less than there was, the engine may have it: its imprint tells, which nobody makes
+    /// who has no key. Then a new journal is begun with it. What the old one may have had beyond that nobody has.
+    pub(super) fn of_engine_ahead(&self, error: RepairError) -> Result<Repaired, RepairError> {
+        let is_behind = match &error {
+            RepairError::Behind { .. } | RepairError::Parts(PartsError::Journal(JournalError::Behind { .. })) => true,
+            // What a journal had of which nothing is left only a closed engine has.
+            RepairError::Parts(PartsError::Journal(JournalError::Missing { .. })) => {
+                self.boot.last_use(self.places)? == LastUse::Closed
+            }
+            _ => false,
+        };
+        if !is_behind || !exists(&self.places.engine)? {
+            return Err(error);
+        }
+        let begin = || self.replace_journal(&causes(&error), Begun::With(Engine::AsItIs));
+        match caught(begin) {
+            Ok(Ok(repaired)) => Ok(repaired),
+            // Why it may not be gone on with is that the journal is behind.
+            Ok(Err(why)) => {
+                tracing::warn!(error = causes(&why), "the database is not what a new journal is begun with");
+                Err(error)
+            }
+            Err(_) => Err(error),
+        }
+    }
+
+    /// What is to be done where the engine can be walked to its end.
+    pub(super) fn of_walked(&self, walked: &Walked) -> Result<Repaired, RepairError> {
+        if !walked.bad_decisions.is_empty()
+            && let Some(built) = self.better_records(walked)
+        {
+            let more = walked.bad_decisions.len() - 1;
+            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+            return self.put_in_place(&format!("{}{more}", walked.bad_decisions[0]), true, built);
+        }
+        let found = if walked.bad_files().is_empty() {
+            Repaired::Whole(walked.integrity)
+        } else {
+            self.of_bad_files(walked, None).found(walked.integrity)
+        };
+        self.of_bad_parts(found, walked)
+    }
+
+    /// What base copy and journal come to, if that is the same but for decision records that are what their entries name.
+    fn better_records(&self, walked: &Walked) -> Option<Built> {
+        let built = self.build(true).ok()?;
+        let place = |Integrity { version, entries, .. }: Integrity| (version, entries);
+        let is_same = place(built.walked.integrity) == place(walked.integrity);
+        let is_better = built.walked.bad_decisions.len() < walked.bad_decisions.len()
+            && built.walked.bad_decisions.iter().all(|bad| walked.bad_decisions.contains(bad));
+        if is_same && is_better {
+            return Some(built);
+        }
+        // It is removed when something is built there again, too.
+        let _ = fs::remove_dir_all(&built.dir);
+        None
+    }
+
+    /// Where the engine is whole, and base copy and journal are not, there is no backup and nothing that it could be made
+    /// anew of. It has all that they had.
+    fn of_bad_parts(&self, found: Repaired, walked: &Walked) -> Result<Repaired, RepairError> {
+        let looked = match parts::look(self.places, &self.ours.key, &|| true).unwrap_or(Ok(())) {
+            // Whether the engine has the same records is seen below.
+            Ok(()) | Err(PartsError::Records(_)) => Ok(()),
+            Err(error) => Err(RepairError::from(error)),
+        };
+        // Their checks fit whatever somebody wrote: only what they come to tells whether it is ours.
+        let make = || could_be_made(self.places, self.ours, &self.places.dir.join("store.new"), None);
+        let built = looked.and_then(|()| make()).and_then(|built| {
+            let worse = built.bad_decisions.into_iter().find(|bad| !walked.bad_decisions.contains(bad));
+            worse.map_or(Ok(()), |bad| Err(PartsError::Records(bad).into()))
+        });
+        let Err(error) = built else { return Ok(found) };
+        let (mended, still_bad) = match found {
+            Repaired::Files { problem, bad_files, .. } => (Some(problem), bad_files),
+            Repaired::BadFiles { bad_files, .. } => (None, bad_files),
+            _ => (None, Vec::new()),
+        };
+        let problem = mended.into_iter().chain([causes(&error)]).collect::<Vec<_>>().join("; ");
+        let replace = || self.replace_journal(&problem, Begun::With(Engine::AndJournal));
+        let replaced = caught(replace).unwrap_or(Err(error))?;
+        Ok(match replaced {
+            Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, .. } => {
+                Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files: still_bad }
+            }
+            other => other,
+        })
+    }
+}

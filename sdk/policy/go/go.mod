@@ -1,0 +1,3 @@
+module attorn-policy
+
+go 1.25

@@ -1,0 +1,2 @@
+// Package exports is what the host calls. It is there in a sandbox alone.
+package exports
