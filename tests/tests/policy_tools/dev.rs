@@ -4,7 +4,8 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use attorn_tests::World;
@@ -14,10 +15,13 @@ use serde_json::Value;
 
 use super::{attorn, refused};
 
+/// Longer than a round takes on a busy machine.
+const LONG: Duration = Duration::from_mins(5);
+
 /// `attorn policy dev --json`, and the line of each round.
 struct Dev {
     process: Child,
-    rounds: BufReader<ChildStdout>,
+    rounds: Receiver<String>,
 }
 
 impl Dev {
@@ -26,15 +30,15 @@ impl Dev {
         command.args(["policy", "dev", "--json"]).args(arguments).current_dir(project);
         command.env_remove("ATTORN_TOKEN").env_remove("ATTORN_URL").envs(environment.iter().copied());
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let rounds = BufReader::new(process.stdout.take().unwrap());
+        let (said, rounds) = mpsc::channel();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| said.send(line)));
         Self { process, rounds }
     }
 
     /// The next round, whenever it is done.
-    fn round(&mut self) -> Value {
-        let mut line = String::new();
-        self.rounds.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
+    fn round(&self) -> Value {
+        serde_json::from_str(&self.rounds.recv_timeout(LONG).unwrap()).unwrap()
     }
 
     fn interrupt(&self) {
@@ -44,7 +48,14 @@ impl Dev {
     /// Its exit code after Ctrl-C.
     fn end(mut self) -> i32 {
         self.interrupt();
-        self.process.wait().unwrap().code().unwrap()
+        let began = Instant::now();
+        loop {
+            if let Some(ended) = self.process.try_wait().unwrap() {
+                return ended.code().unwrap();
+            }
+            assert!(began.elapsed() < LONG, "it does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
@@ -79,7 +90,7 @@ async fn each_change_is_built_and_what_is_said_otherwise_is_shown() {
     let world = World::without_policy().await;
     let server = [("ATTORN_URL", world.reach.url.as_str()), ("ATTORN_TOKEN", world.staff.policy_admin.token.as_str())];
     let arguments = ["--activate", "listed-actions", "--settings", "settings.json"];
-    let mut dev = Dev::start(&project, &arguments, &server);
+    let dev = Dev::start(&project, &arguments, &server);
     let first = dev.round();
     assert_eq!((&first["cases"]["run"], &first["cases"]["failed"]), (&3.into(), &0.into()), "{first}");
     assert_eq!(first["cases"]["changed"], serde_json::json!([]), "{first}");

@@ -114,7 +114,11 @@ fn list(dir: &Path, is_top: bool, files: &mut Files) -> io::Result<()> {
         }
         // Links are not followed: what they lead to may lead back.
         if entry.file_type()?.is_dir() {
-            list(&path, false, files)?;
+            match list(&path, false, files) {
+                // It is gone again.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                listed => listed?,
+            }
         } else if let Some(stamp) = stamp(&path) {
             files.insert(path, stamp);
         }
