@@ -7,10 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use attorn_tests::files::copy_dir;
 use attorn_tests::process::binary;
 use attorn_tests::server::Fresh;
 use attorn_tests::{Process, Staff};
+
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// A server that ran and was stopped, and a backup of it.
 struct Stage {
@@ -207,4 +210,86 @@ async fn what_was_made_anew_and_is_not_in_the_log_keeps_no_server_from_starting_
     assert_eq!(fs::read_to_string(&aside).unwrap(), "nothing that anybody wrote\n");
     stage.runs_again().await;
     assert!(!remade.exists(), "all is in the log");
+}
+
+impl Stage {
+    fn high_water(&self) -> PathBuf {
+        self.fresh.config.with_file_name("high-water")
+    }
+
+    /// Put these parts of the data directory back to what they were in a copy of it.
+    fn put_back(&self, early: &Path, parts: &[&str]) {
+        for part in parts {
+            if self.data(part).is_dir() {
+                fs::remove_dir_all(self.data(part)).unwrap();
+                copy_dir(&early.join(part), &self.data(part));
+            } else {
+                fs::copy(early.join(part), self.data(part)).unwrap();
+            }
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.fresh.data_dir()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        // Whoever makes a backup holds it.
+        names.retain(|name| name != "store.keep");
+        names.sort();
+        names
+    }
+}
+
+/// The database cannot be read, base copy and journal are older ones, and of what says how long the log was nothing is
+/// left but what was published.
+#[tokio::test(flavor = "multi_thread")]
+async fn base_copy_and_journal_take_no_place_where_a_checkpoint_counts_more() {
+    for is_rotated in [false, true] {
+        let (stage, early) = (Stage::set().await, TempDir::new().unwrap());
+        copy_dir(&stage.fresh.data_dir(), &early.path().join("data"));
+        if is_rotated {
+            stage.ends(0, &["key", "rotate-log", "--reason", "each year"]);
+        }
+        Process::start(&stage.fresh.config, &stage.fresh.reach).await.stop().await;
+        let late = early.path().join("late");
+        copy_dir(&stage.fresh.data_dir(), &late);
+        stage.put_back(&early.path().join("data"), &["base", "journal"]);
+        fs::write(stage.data("store/db"), vec![7; 4_096]).unwrap();
+        fs::remove_file(stage.data("store.boot")).unwrap();
+        fs::rename(stage.high_water(), early.path().join("high-water")).unwrap();
+        let before = stage.names();
+        for said in stage.all_but_repair().into_iter().chain([stage.ends(5, &["repair"])]) {
+            let is_named = said.contains("base copy and journal come to ")
+                && (said.contains(" were there") || said.contains("` has seen "));
+            assert!(is_named && (said.contains("help: ") || said.contains("bad ")), "{said}");
+        }
+        assert_eq!(stage.names(), before, "nothing took the place of anything");
+        assert_eq!(fs::read(stage.data("store/db")).unwrap(), vec![7; 4_096]);
+        // All of it put back goes on.
+        stage.put_back(&late, &["base", "journal", "store", "store.boot"]);
+        fs::rename(early.path().join("high-water"), stage.high_water()).unwrap();
+        stage.runs_again().await;
+    }
+}
+
+/// The whole store is put back to before a new key of the log, and what was published of the new epoch is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_older_than_an_epoch_that_was_published_does_not_start() {
+    let (stage, early) = (Stage::set().await, TempDir::new().unwrap());
+    copy_dir(&stage.fresh.data_dir(), early.path());
+    stage.ends(0, &["key", "rotate-log", "--reason", "each year"]);
+    Process::start(&stage.fresh.config, &stage.fresh.reach).await.stop().await;
+    stage.put_back(early.path(), &["base", "journal", "store", "store.boot"]);
+    fs::remove_file(stage.high_water()).unwrap();
+    let said = stage.ends(1, &["serve"]);
+    assert!(
+        said.contains("log/2` has a checkpoint of `attorn/") && said.contains("help: the store is older"),
+        "{said}"
+    );
+    for command in ["verify", "repair"] {
+        let arguments = if command == "verify" { vec!["audit", "verify"] } else { vec![command] };
+        let said = stage.ends(5, &arguments);
+        assert!(said.contains("log/2` has a checkpoint of `attorn/"), "{said}");
+    }
+    let said = stage.ends(5, &["backup", stage.fresh.dir.path().join("another").to_str().unwrap()]);
+    assert!(said.contains("log/2` has seen "), "{said}");
 }

@@ -64,6 +64,16 @@ pub enum HighWaterError {
         /// With how many entries.
         seen_size: u64,
     },
+    /// The log has gone on in an epoch of which the store knows nothing.
+    #[error("the log `{found}` is the last that the store knows, and `{}` has a checkpoint of `{seen}`", path.display())]
+    LaterEpoch {
+        /// Which directory.
+        path: PathBuf,
+        /// Which epoch the data directory has.
+        found: Origin,
+        /// Of which the checkpoint is.
+        seen: Origin,
+    },
     /// The log has other entries than it had.
     #[error("the first {seen_size} entries of the log `{found}` are not those that `{}` has seen", path.display())]
     Forked {
@@ -90,6 +100,10 @@ impl HighWaterError {
                  and that file, they are evidence. Put the right data directory back, or move this one away and `attorn \
                  restore` a backup whose log has the entries that were signed: it compares them, and takes no backup of \
                  this directory. If there is none, this log has no way on, and `attorn init` begins another"
+            }
+            Self::LaterEpoch { .. } => {
+                "the store is older than that: put the right data directory back; if there is none, `attorn backup` this one, \
+                 move it away, and `attorn restore` the backup. If somebody made that directory up, move it away"
             }
             Self::Behind { .. } => {
                 "put the right data directory back; if there is none, `attorn backup` this one, move it away, and \

@@ -28,6 +28,7 @@ mod logout;
 mod lost_records;
 mod me;
 mod metrics;
+mod most_seen;
 mod oauth;
 mod parsed_keys;
 mod policies;

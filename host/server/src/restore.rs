@@ -106,7 +106,7 @@ pub struct Counts {
 ///
 /// When it is none.
 pub fn check_is_backup(backup: &Path) -> Result<(), EpochError> {
-    Store::check_is_backup(backup).map_err(|error| EpochError::Backup(causes(&error)))
+    Store::check_is_backup(backup).map_err(|error| unusable(&error, causes(&error)))
 }
 
 /// Restore a backup to where the configuration says that the data is, and the keys of users from their copy, if there

@@ -14,7 +14,7 @@ use attorn_core::BoundsLimits;
 use attorn_engine::{Compiler, Engine, EngineConfig};
 use attorn_identity::{AssertionGuard, Nonces, ReplayGuard, ReplayLimits, RootKey};
 use attorn_store::records::Record as _;
-use attorn_store::{Batch, Store};
+use attorn_store::{Batch, OpenError, Ours, Store};
 use governor::clock::MonotonicClock;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -53,7 +53,7 @@ use crate::targets::live::Targets;
 use crate::token_keys::TokenKeys;
 use crate::users::erase;
 use crate::users::keys::UserKeys;
-use crate::{data, entry, high_water, keys, leases, private_file, reaper, refusals, rotate, routes};
+use crate::{data, entry, high_water, keys, leases, most_seen, private_file, reaper, refusals, rotate, routes};
 
 pub use error::ServeError;
 
@@ -193,15 +193,13 @@ impl Server {
         others::warn(&config);
         let root = Arc::new(root_key(&config)?);
         let certificate = certificate(&config.tls)?;
-        let seen = high_water::seen(&config.high_water);
-        let store = Store::open_or_remake(&config.data_dir, &keys::ours(&root, &config), seen)
-            .map_err(|error| ServeError::of_store(error, &config))?;
+        let store = store(&config, &keys::ours(&root, &config))?;
         if !keys::opened_by(&root, &store).await? {
             return Err(ServeError::WrongRootKey { path: config.root_key, dir: config.data_dir });
         }
         let log_signer = keys::log_signer(&root, &store).await?;
         // Before anything is committed.
-        high_water::check(&config.high_water, &store, &log_signer).await?;
+        most_seen::check(&config, &store, &log_signer).await?;
         let directory = config.data_dir.join(CACHE_DIRECTORY);
         let cache = Cache::open(directory, keys::cache_key(&root, &store).await?, CACHE_BYTES_MAX);
         let cache = cache.map_err(|error| ServeError::Start(error.to_string()))?;
@@ -314,6 +312,15 @@ fn engine(
     });
     let engine = config.and_then(|config| Engine::with_compiler(config, compiler));
     Ok(Arc::new(engine.map_err(|error| ServeError::Start(error.to_string()))?))
+}
+
+/// Open the store. Only where its files are not relied on, and are made anew, it has to be known how long it was.
+fn store(config: &Config, ours: &Ours) -> Result<Store, ServeError> {
+    let opened = match Store::open(&config.data_dir, ours) {
+        Err(OpenError::CutOff { .. }) => Store::open_or_remake(&config.data_dir, ours, most_seen::look(config)),
+        opened => opened,
+    };
+    opened.map_err(|error| ServeError::of_store(error, config))
 }
 
 fn user_keys(config: &Config, root: Arc<RootKey>) -> Result<UserKeys, ServeError> {

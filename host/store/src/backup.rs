@@ -19,9 +19,9 @@
 mod copied;
 mod looked;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::ops::ControlFlow;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -36,11 +36,14 @@ use crate::error::{OpenError, PartsError};
 use crate::files::{is_within, open_lock, read_regular_text, sync_dir};
 use crate::imprint::ImprintKey;
 use crate::journal::{self, JournalError};
-use crate::named::{BadNamed, Named};
-use crate::parts;
+use crate::named::{BadNamed, log_key_in};
+use crate::open::FIRST_EPOCH;
+use crate::parts::{self, Readable};
 use crate::places::Places;
 use crate::records::{KeyMaterialRecord, RecordError};
-use crate::redo::Redo;
+use crate::redo::{Redo, Write};
+use crate::repair::causes;
+use crate::trees::epoch_in;
 
 const MARKER: &str = "backup.format";
 const MARKER_TEXT: &str = "attorn-backup 1\n";
@@ -68,6 +71,15 @@ pub struct BackedUp {
     pub epoch: Epoch,
     /// The key that signs it, wrapped.
     pub log_key: Option<KeyMaterialRecord>,
+}
+
+/// What base copy and journal know of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownLog {
+    /// The last epoch that they have of it.
+    pub epoch: Epoch,
+    /// The keys that sign it, wrapped, of all its epochs: the newest is the last.
+    pub keys: Vec<KeyMaterialRecord>,
 }
 
 /// How it is told whose a store is.
@@ -174,7 +186,7 @@ impl Store {
         let target = Places::of(to);
         // Where the journal is gone, no base copy helps.
         journal::segments(&places.journal)?;
-        let (base, epoch, store) = newest_readable(&places.base)?;
+        let Readable { base, epoch, store, passed } = newest_readable(&places.base)?;
         let plain: u64 = PLAIN.iter().map(|part| bytes_below(&dir.join(part))).sum();
         let of = bytes_below(&base.path) + bytes_below(&places.journal) + plain;
         let mut copied = Copied { of, ..Copied::default() };
@@ -192,6 +204,13 @@ impl Store {
         let found = looked::look((dir, to), (&copy, epoch, end.version), whose, &unread)?;
         let Looked { bad_files: found, bad_named, lost_records, entries, log_key } = found;
         bad_files.extend(found);
+        bad_files.extend(passed.map(|error| {
+            format!(
+                "{}: the backup begins with an older base copy, and has all the same; `attorn repair` makes a new one, while \
+                 no server runs",
+                causes(&error)
+            )
+        }));
         let marker = to.join(MARKER);
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&marker).map_err(at(&marker))?;
@@ -201,31 +220,34 @@ impl Store {
         Ok(BackedUp { version, base, files, bytes, entries, bad_files, bad_named, lost_records, epoch, log_key })
     }
 
-    /// A key that signs the log, as base copy and journal of this directory have it: the first that is found, of whichever
-    /// epoch. None where none can be read, which is for others to say.
+    /// What base copy and journal of this directory know of the log; none where they cannot be read. How far they come is for
+    /// others to say.
     #[must_use]
-    pub fn log_key_of(dir: &Path) -> Option<KeyMaterialRecord> {
-        let (places, mut named) = (Places::of(dir), Named::default());
-        let base = base::all(&places.base).ok()?.pop()?;
-        let store = base::read_until::<BaseError>(&base, |writes| {
-            // What cannot be read is for others to say.
-            let _ = writes.iter().try_for_each(|write| named.take(write));
-            Ok(if named.log_key.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    pub fn known_log(dir: &Path) -> Option<KnownLog> {
+        let places = Places::of(dir);
+        let Readable { base, .. } = newest_readable(&places.base).ok()?;
+        let (mut epoch, mut keys) = (FIRST_EPOCH, BTreeMap::new());
+        let mut take = |writes: &[Write]| {
+            epoch = writes.iter().filter_map(epoch_in).max().unwrap_or(epoch).max(epoch);
+            keys.extend(writes.iter().filter_map(log_key_in).map(|record| (record.version, record)));
+        };
+        let store = base::read::<BaseError>(&base, |writes| {
+            take(&writes);
+            Ok(())
         });
-        if let Ok(Some(store)) = store {
-            let _ = journal::replay(&places.journal, Some(store), base.version, |redo: Redo| {
-                let _ = redo.writes.iter().try_for_each(|write| named.take(write));
-                Ok::<_, JournalError>(())
-            });
-        }
-        named.log_key
+        // What a journal has before where it is damaged is known all the same.
+        let _ = journal::replay::<JournalError>(&places.journal, Some(store.ok()?), base.version, |redo: Redo| {
+            take(&redo.writes);
+            Ok(())
+        });
+        Some(KnownLog { epoch, keys: keys.into_values().collect() })
     }
 
     /// Read the components, settings and exports of earlier epochs in the directory of a store that nobody uses, and
     /// compare them with the records that name them: those of base copy and journal.
     pub fn check_named(dir: &Path) -> Result<BadNamed, BackupError> {
         let places = Places::of(dir);
-        let (base, ..) = newest_readable(&places.base)?;
+        let Readable { base, .. } = newest_readable(&places.base)?;
         looked::check_named(dir, (&base, &places.journal))
     }
 

@@ -25,8 +25,8 @@ impl OpenError {
             | Self::NoFormat { .. }
             | Self::Linked { .. }
             | Self::NoEngine { .. }
-            | Self::Storage(_)
             | Self::Inconsistent(_) => true,
+            Self::Storage(error) => !error.is_of_the_disk,
             Self::Imprint(error) => !matches!(error, ImprintError::OtherKey),
             Self::Io { source, .. } => is_irregular(source),
             Self::Journal(error) => error.is_altered(),
@@ -78,10 +78,11 @@ impl RepairError {
         match self {
             Self::Open(error) => error.is_altered(),
             Self::Parts(error) => error.is_altered(),
+            Self::Integrity(IntegrityError::Storage(error)) => !error.is_of_the_disk,
             Self::Integrity(error) => {
                 !matches!(error, IntegrityError::ShuttingDown | IntegrityError::Imprint(ImprintError::OtherKey))
             }
-            Self::OtherStore | Self::Behind { .. } => true,
+            Self::OtherStore | Self::Behind { .. } | Self::EngineAhead { .. } => true,
             Self::Storage(_) => false,
             #[cfg(test)]
             Self::CutOff => false,
@@ -113,6 +114,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::error::StorageError;
     use crate::files::open_regular;
 
     #[test]
@@ -126,6 +128,8 @@ mod tests {
             let journal = || JournalError::Io { path: path.clone(), source: error() };
             let base = || BaseError::Io { path: path.clone(), source: error() };
             assert_eq!(OpenError::Io { path: path.clone(), source: error() }.is_altered(), is_damage);
+            assert_eq!(OpenError::from(StorageError::from(error())).is_altered(), is_damage);
+            assert_eq!(RepairError::from(IntegrityError::from(StorageError::from(error()))).is_altered(), is_damage);
             assert_eq!(OpenError::Journal(journal()).is_altered(), is_damage);
             assert_eq!(RepairError::from(journal()).is_altered(), is_damage);
             assert_eq!(BackupError::from(base()).is_altered(), is_damage);

@@ -12,6 +12,7 @@ use std::fmt::Display;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::sync::Arc;
 
 use attorn_log::Hash;
 use attorn_log::tiles::add_to_bundle;
@@ -19,11 +20,13 @@ use attorn_log::tree::leaf_hash;
 
 use crate::bundled::{BUNDLE_ENTRIES, Bundled, last_of, root_of};
 use crate::bundler::{Unbundled, write};
+use crate::commit::Store;
 use crate::error::StorageError;
 use crate::filed::{Filed, RecordFiles};
 use crate::files::is_of_the_process;
 use crate::filing::{Found, find};
 use crate::head::LogName;
+use crate::integrity::IntegrityError;
 use crate::key::{KeyKind, KeyPrefix};
 use crate::open::head_of;
 use crate::places::{Places, at};
@@ -31,7 +34,7 @@ use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
 use crate::repair::{RepairError, free_name};
 use crate::trees::{Trees, ValueError};
 
-/// What was wrong with each file that was written anew.
+/// What is or was wrong with each file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Doubled {
     pub(crate) entries: Vec<String>,
@@ -46,19 +49,43 @@ impl Doubled {
 
 /// Write those anew that are not right, and move what is there aside. The engine was walked, and is right.
 pub(crate) fn mend(places: &Places, trees: &Trees) -> Result<Doubled, RepairError> {
+    look(places, trees, &|path, bytes| put_back(places, path, bytes))
+}
+
+/// What is done with a file that is not right, where it is known what should be in it.
+type Each<'a> = &'a dyn Fn(&Path, &[u8]) -> io::Result<()>;
+
+fn look(places: &Places, trees: &Trees, each: Each<'_>) -> Result<Doubled, RepairError> {
     let (log, head) = head_of(trees)?;
     let bundled = Bundled::of(&places.log, log.epoch);
     let full = head.size / BUNDLE_ENTRIES;
-    let entries = mend_entries(places, trees, &bundled, full)?;
-    Ok(Doubled { entries, records: mend_records(places, (trees, &bundled, &log), full)? })
+    let entries = look_at_entries(trees, &bundled, full, each)?;
+    let records = RecordFiles::of(&places.dir);
+    Ok(Doubled { entries, records: look_at_records(&records, (trees, &bundled, &log), full, each)? })
 }
 
-fn mend_entries(places: &Places, trees: &Trees, bundled: &Bundled, full: u64) -> Result<Vec<String>, RepairError> {
-    let (mut mended, mut next) = (Vec::new(), 0);
+impl Store {
+    /// What is wrong with files of which the engine has all that should be in them: nobody reads these, and who changed one
+    /// is heard of all the same.
+    ///
+    /// # Errors
+    ///
+    /// When the engine or a file cannot be read.
+    pub async fn doubled_files(&self) -> Result<Vec<String>, RepairError> {
+        let (shared, places) = (Arc::clone(&self.shared), self.places.clone());
+        let looked = move || look(&places, &shared.trees, &|_, _| Ok(()));
+        let looked = tokio::task::spawn_blocking(looked).await.unwrap_or(Err(IntegrityError::ShuttingDown.into()))?;
+        let Doubled { entries, records } = looked;
+        Ok(entries.into_iter().chain(records).collect())
+    }
+}
+
+fn look_at_entries(trees: &Trees, bundled: &Bundled, full: u64, each: Each<'_>) -> Result<Vec<String>, RepairError> {
+    let (mut bad, mut next) = (Vec::new(), 0);
     loop {
         let looked = trees.first_unbundled(next, usize::MAX)?;
         if !looked.found || looked.bundle >= full {
-            return Ok(mended);
+            return Ok(bad);
         }
         let bundle = looked.bundle;
         next = bundle + 1;
@@ -72,8 +99,8 @@ fn mend_entries(places: &Places, trees: &Trees, bundled: &Bundled, full: u64) ->
         if error.is_missing() && !was_written(bundled.noted(), bundle, &path) {
             continue;
         }
-        put_back(places, &path, &bytes).map_err(at(&path))?;
-        mended.push(error.short());
+        each(&path, &bytes).map_err(at(&path))?;
+        bad.push(error.short());
     }
 }
 
@@ -88,13 +115,14 @@ fn bundle_in(trees: &Trees, bundle: u64) -> Result<Option<(Vec<u8>, Hash)>, Stor
     Ok(Some((bytes, root_of(&leaves))))
 }
 
-fn mend_records(
-    places: &Places,
+fn look_at_records(
+    files: &RecordFiles,
     (trees, bundled, log): (&Trees, &Bundled, &LogName),
     full: u64,
+    each: Each<'_>,
 ) -> Result<Vec<String>, RepairError> {
-    let (files, epoch) = (RecordFiles::of(&places.dir), log.epoch.0);
-    let mut mended = Vec::new();
+    let epoch = log.epoch.0;
+    let mut bad = Vec::new();
     for bundle in bundles_of_whole(trees, log)?.into_iter().filter(|bundle| *bundle < full) {
         let path = files.path(epoch, bundle);
         let is_there = fs::symlink_metadata(&path).is_ok();
@@ -116,10 +144,10 @@ fn mend_records(
         };
         // Of one that has records that are nowhere else only these count, and the walk has looked at them.
         let Some(bytes) = found.alone() else { continue };
-        put_back(places, &path, &bytes).map_err(at(&path))?;
-        mended.push(format!("`{}` {what}", path.display()));
+        each(&path, &bytes).map_err(at(&path))?;
+        bad.push(format!("`{}` {what}", path.display()));
     }
-    Ok(mended)
+    Ok(bad)
 }
 
 /// The bundles in which the entries may be of the records that the engine has whole.

@@ -55,6 +55,12 @@ async fn a_repair_names_and_mends_files_whose_entries_came_back_with_the_engine(
     assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(_)));
     // As it is now both are in both places: one that is damaged then is named, too.
     flip(&second);
+    let (scratch, before) = (TempDir::new().unwrap(), fs::read(&second).unwrap());
+    let looked = Store::look(dir.path(), &ours(), None, scratch.path()).unwrap();
+    let doubled = looked.store.doubled_files().await.unwrap();
+    assert!(doubled.len() == 1 && doubled[0].contains("001` is not what the log's tree says"), "{doubled:?}");
+    assert_eq!(fs::read(&second).unwrap(), before, "who looks changes nothing");
+    drop(looked);
     let repaired = Store::repair(dir.path(), &ours()).unwrap();
     let Repaired::Files { problem, bad_files, .. } = repaired else { panic!("{repaired:?}") };
     assert!(problem.contains("001` is not what the log's tree says") && bad_files.is_empty(), "{problem}");

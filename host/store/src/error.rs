@@ -1,5 +1,6 @@
 //! What can go wrong, one type for each thing that a caller may try.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use attorn_log::{LogId, TreeError};
 use crate::base::BaseError;
 use crate::batch::BatchError;
 use crate::boot::CutOffBy;
+use crate::files::is_irregular;
 use crate::imprint::ImprintError;
 use crate::journal::JournalError;
 use crate::key::Key;
@@ -25,16 +27,18 @@ pub struct StorageError {
     text: String,
     damage: Option<String>,
     is_missing: bool,
+    /// Whether the operating system said so: then nothing is known of what is on disk.
+    pub(crate) is_of_the_disk: bool,
 }
 
 impl StorageError {
     pub(crate) fn new(error: &dyn std::fmt::Display) -> Self {
-        Self { text: error.to_string(), damage: None, is_missing: false }
+        Self { text: error.to_string(), damage: None, is_missing: false, is_of_the_disk: false }
     }
 
     /// The same, where a file of the log is to blame.
     pub(crate) fn of_log(error: &dyn std::fmt::Display, damage: String) -> Self {
-        Self { text: error.to_string(), damage: Some(damage), is_missing: false }
+        Self { damage: Some(damage), ..Self::new(error) }
     }
 
     /// The same, where the file is not there, or cannot be read.
@@ -55,6 +59,7 @@ impl From<sled::Error> for StorageError {
         match error {
             // What the engine says of it is for those who write the engine.
             sled::Error::Corruption { .. } => Self::new(&DAMAGED),
+            sled::Error::Io(error) => error.into(),
             error => Self::new(&error),
         }
     }
@@ -65,7 +70,9 @@ pub(crate) const DAMAGED: &str = "the database's files are damaged";
 
 impl From<std::io::Error> for StorageError {
     fn from(error: std::io::Error) -> Self {
-        Self::new(&error)
+        // Where a file ends too early, the disk has done all that was asked of it.
+        let is_of_the_file = is_irregular(&error) || error.kind() == ErrorKind::UnexpectedEof;
+        Self { is_of_the_disk: !is_of_the_file, ..Self::new(&error) }
     }
 }
 
@@ -392,7 +399,9 @@ impl OpenError {
             // Base copy and journal may be ours.
             Self::Imprint(error) => matches!(error, ImprintError::Differs | ImprintError::NotOfHere),
             // What it could be made anew of comes to less than somebody has seen, and the engine may have it.
-            Self::NotRemade { error, .. } => matches!(**error, RepairError::Behind { .. }),
+            Self::NotRemade { error, .. } => {
+                matches!(**error, RepairError::Behind { .. } | RepairError::EngineAhead { .. })
+            }
             _ => false,
         }
     }

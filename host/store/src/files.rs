@@ -14,6 +14,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::error::StorageError;
+use crate::holes;
 
 /// Why a file could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -147,8 +148,8 @@ pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Open a file to read it, if it is a regular one: a link may lead to what is nobody's to copy, and who opens a pipe
-/// waits for whoever writes into it.
+/// Open a file to read it, if it is a regular one: a link may lead to what is nobody's to copy, who opens a pipe
+/// waits for whoever writes into it, and who reads a file of holes comes to no end.
 ///
 /// # Errors
 ///
@@ -185,7 +186,12 @@ fn regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
         let is_link = fs::symlink_metadata(path).is_ok_and(|found| !found.is_file());
         if is_link { not_regular() } else { error }
     })?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(not_regular());
+    }
+    holes::check(&file, found.len())?;
+    Ok(file)
 }
 
 /// The same, to write into what is there.
@@ -304,6 +310,10 @@ pub(crate) fn not_the_engines(dir: &Path) -> io::Result<Option<String>> {
                 return Ok(Some(format!("`{}` in it is no regular file", name.display())));
             } else if name == ENGINE_CONFIGURATION && entry.metadata()?.len() > ENGINE_CONFIGURATION_BYTES_MAX {
                 return Ok(Some(format!("`{}` in it is longer than the engine makes it", name.display())));
+            } else if kind.is_file()
+                && let Err(error) = open_regular(&entry.path())
+            {
+                return Ok(Some(format!("`{}` in it: {error}", name.display())));
             }
         }
     }

@@ -44,6 +44,7 @@ mod group;
 mod head;
 mod held;
 mod held_records;
+mod holes;
 mod horizon;
 mod imprint;
 mod index;
@@ -83,7 +84,7 @@ mod watchdog;
 mod writer;
 mod writer_cpu;
 
-pub use backup::{BackedUp, BackupError, Whose};
+pub use backup::{BackedUp, BackupError, KnownLog, Whose};
 pub use base::BaseError;
 pub use batch::{Add, BATCH_BYTES_MAX, BATCH_ITEMS_MAX, Batch, BatchError, Require, VALUE_BYTES_MAX};
 pub use boot::CutOffBy;

@@ -24,7 +24,7 @@ use crate::imprint::ForeignState;
 use crate::integrity::{IntegrityError, Walked};
 use crate::open::{open_whole, start};
 use crate::ours::Ours;
-use crate::parts;
+use crate::parts::{self, Readable};
 use crate::places::{FORMAT_WITHOUT_JOURNAL, Places, exists};
 use crate::repair::{RepairError, Seen, causes, could_be_made, not_remade};
 use crate::setup::{Setup, Threads};
@@ -160,7 +160,15 @@ fn look_at_parts(places: &Places, last_use: LastUse, (bad, notes): (&mut Vec<Str
     let bases = base::all(&places.base).unwrap_or_default();
     let read = parts::newest_readable(&places.base, bases, &|| true);
     let end = match read {
-        Ok((base, _, store)) => parts::read_journal(&places.journal, (&base, store), &|| true),
+        Ok(Readable { base, store, passed, .. }) => {
+            bad.extend(passed.map(|error| {
+                format!(
+                    "{}: an older base copy is whole; `attorn repair` makes a new one, and moves both aside",
+                    causes(&error)
+                )
+            }));
+            parts::read_journal(&places.journal, (&base, store), &|| true)
+        }
         Err(error) => {
             bad.push(not_whole(&causes(&error)));
             return;

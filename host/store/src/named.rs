@@ -276,6 +276,17 @@ impl Store {
     }
 }
 
+/// The key that signs the log, wrapped, if a write of the engine's has it.
+pub(crate) fn log_key_in(write: &Write) -> Option<KeyMaterialRecord> {
+    let bytes = write.value.as_ref().filter(|_| write.tree == TreeName::State)?;
+    let key = Key::from_stored(&write.key);
+    if key.kind() != Some(KeyKind::KeyMaterial) {
+        return None;
+    }
+    let record = KeyMaterialRecord::decode(&key, &Stored::parse(&key, bytes).ok()?.value).ok()?;
+    (record.purpose == KeyPurpose::Log).then_some(record)
+}
+
 /// Whether a record may name a file, or be the key that signs the log.
 fn names_something(key: &Key) -> bool {
     matches!(key.kind(), Some(KeyKind::PolicyVersion | KeyKind::LogEpoch | KeyKind::KeyMaterial))

@@ -37,7 +37,10 @@ const READS_MAX: u32 = 10;
 pub(crate) fn look(places: &Places, key: &ImprintKey, goes_on: &dyn Fn() -> bool) -> Option<Result<(), PartsError>> {
     let read = || {
         let bases = base::all(&places.base).map_err(|source| BaseError::Io { path: places.base.clone(), source })?;
-        let (base, epoch, store) = newest_readable(&places.base, bases, goes_on)?;
+        let Readable { base, epoch, store, passed } = newest_readable(&places.base, bases, goes_on)?;
+        if let Some(error) = passed {
+            return Err(error.into());
+        }
         read_journal(&places.journal, (&base, store), goes_on)?;
         let parts = (&base, places.journal.as_path());
         compare(key, parts, &Bundled::of(&places.log, epoch), goes_on)?;
@@ -69,13 +72,24 @@ fn again(mut compare: impl FnMut() -> Result<(), PartsError>) -> Result<(), Part
     }
 }
 
-/// The newest of these base copies that can be read, the epoch of the log in it, and whose it is.
+/// A base copy that was read from end to end.
+pub(crate) struct Readable {
+    pub(crate) base: Base,
+    /// The epoch of the log in it.
+    pub(crate) epoch: Epoch,
+    /// Whose it is.
+    pub(crate) store: StoreId,
+    /// What is wrong with the newest, where this is an older one.
+    pub(crate) passed: Option<BaseError>,
+}
+
+/// The newest of these base copies that can be read.
 pub(crate) fn newest_readable(
     dir: &Path,
     bases: Vec<Base>,
     goes_on: &dyn Fn() -> bool,
-) -> Result<(Base, Epoch, StoreId), PartsError> {
-    let mut failed = None;
+) -> Result<Readable, PartsError> {
+    let mut passed = None;
     for base in bases.into_iter().rev() {
         let mut epoch = FIRST_EPOCH;
         let read = base::read(&base, |writes| {
@@ -83,11 +97,11 @@ pub(crate) fn newest_readable(
             if goes_on() { Ok(()) } else { Err(base.given_up()) }
         });
         match read {
-            Ok(store) => return Ok((base, epoch, store)),
-            Err(error) => failed = failed.or(Some(error)),
+            Ok(store) => return Ok(Readable { base, epoch, store, passed }),
+            Err(error) => passed = passed.or(Some(error)),
         }
     }
-    Err(failed.map_or_else(|| PartsError::NoBase { dir: dir.to_owned() }, PartsError::Base))
+    Err(passed.map_or_else(|| PartsError::NoBase { dir: dir.to_owned() }, PartsError::Base))
 }
 
 /// Read the journal after a base copy to its end. While a group is being written it may look damaged for a moment.

@@ -16,6 +16,7 @@
 //! server has to know of before it goes on: then it is refused, and [`Store::repair`] is what they ask for. The same goes
 //! for a journal or base copies that are not whole, and for a log that is shorter than somebody has seen it.
 
+mod ahead;
 mod aside;
 mod bad_files;
 mod differing;
@@ -126,12 +127,22 @@ pub enum RepairError {
     #[error("what base copy and journal come to does not fit together")]
     Integrity(#[from] IntegrityError),
     /// Somebody has seen more.
-    #[error("base copy and journal come to {size} entries, and there were {seen}")]
+    #[error(
+        "base copy and journal come to {} entries of epoch {}, and {} of epoch {} were there", made.size, made.epoch, seen.size, seen.epoch
+    )]
     Behind {
-        /// How many entries they come to.
-        size: u64,
-        /// How many somebody has seen.
-        seen: u64,
+        /// What they come to.
+        made: Seen,
+        /// What somebody has seen.
+        seen: Seen,
+    },
+    /// The engine that they should take the place of is ours, and has more.
+    #[error("base copy and journal come to batch {version}, and the database has {engine}")]
+    EngineAhead {
+        /// The last batch that they come to.
+        version: u64,
+        /// The last that the engine has.
+        engine: u64,
     },
     /// A test has cut it off.
     #[cfg(test)]
@@ -151,10 +162,10 @@ impl From<BaseError> for RepairError {
     }
 }
 
-/// How long somebody has seen the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How long somebody has seen the log. A later epoch comes after all of an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seen {
-    /// In which epoch. What was seen of another says nothing.
+    /// In which epoch.
     pub epoch: Epoch,
     /// How many entries.
     pub size: u64,
@@ -163,8 +174,9 @@ pub struct Seen {
 impl Seen {
     /// See that there is at least as much as somebody has seen.
     fn check(seen: Option<Self>, log: &LogName, head: &Head) -> Result<(), RepairError> {
-        match seen.filter(|seen| seen.epoch == log.epoch && seen.size > head.size) {
-            Some(Self { size: seen, .. }) => Err(RepairError::Behind { size: head.size, seen }),
+        let made = Self { epoch: log.epoch, size: head.size };
+        match seen.filter(|seen| *seen > made) {
+            Some(seen) => Err(RepairError::Behind { made, seen }),
             None => Ok(()),
         }
     }
@@ -253,7 +265,7 @@ impl Repair<'_> {
         let repaired = self.of_doubled_files(if let Some(by) = self.places.cut_off(self.boot, format)? {
             // Whatever is wrong with base copy and journal: what the engine lacks shows nowhere, and it never takes
             // their place.
-            let remade = self.remake(&by.to_string(), true).or_else(|error| self.of_engine_ahead(error));
+            let remade = self.remake_cut_off(by, true).or_else(|error| self.of_engine_ahead(error));
             remade.map_err(|error| not_remade(self.places, by, error))?
         } else {
             self.of_what_is_found(format)?
@@ -293,7 +305,7 @@ impl Repair<'_> {
             why = %by,
             "the store's files are not relied on: making them anew from base copy and journal"
         );
-        let Repaired::Rebuilt { base, integrity, aside, bad_files, .. } = self.remake(&by.to_string(), false)? else {
+        let Repaired::Rebuilt { base, integrity, aside, bad_files, .. } = self.remake_cut_off(by, false)? else {
             return Ok(());
         };
         let aside = aside.map(|aside| aside.display().to_string());
@@ -312,6 +324,20 @@ impl Repair<'_> {
     /// for it is kept once: else a machine that stops often would fill its disk.
     fn remake(&self, problem: &str, by_hand: bool) -> Result<Repaired, RepairError> {
         self.put_in_place(problem, by_hand, self.build(by_hand)?)
+    }
+
+    /// The same where the machine stopped or the store failed while the engine was in use. A group is in the journal before
+    /// it is in the engine, so no stop leaves one in the engine alone: an engine that has more, and is ours, says that base
+    /// copy and journal are older ones, and nothing shorter takes its place.
+    fn remake_cut_off(&self, by: CutOffBy, by_hand: bool) -> Result<Repaired, RepairError> {
+        let built = self.build(by_hand)?;
+        let version = built.walked.integrity.version;
+        if let Some(engine) = ahead::engine_beyond(self.places, self.ours, version) {
+            // It is made again by whoever asks again.
+            fs::remove_dir_all(&built.dir).map_err(at(&built.dir))?;
+            return Err(RepairError::EngineAhead { version, engine });
+        }
+        self.put_in_place(&by.to_string(), by_hand, built)
     }
 
     fn build(&self, by_hand: bool) -> Result<Built, RepairError> {

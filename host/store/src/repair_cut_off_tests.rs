@@ -97,11 +97,15 @@ async fn what_is_not_a_stop_of_the_machine_alone_is_left_to_somebody() {
     let seen = Seen { epoch: Epoch(1), size: expect.entries + 1 };
     let error = refused(dir.path(), Some(seen));
     let OpenError::NotRemade { error, .. } = &error else { panic!("{error:?}") };
-    assert!(
-        matches!(&**error, RepairError::Behind { size, seen } if (*size, *seen) == (expect.entries, expect.entries + 1))
-    );
-    // As much, or of another epoch.
-    for seen in [Seen { size: expect.entries, ..seen }, Seen { epoch: Epoch(2), ..seen }] {
+    let made = Seen { size: expect.entries, ..seen };
+    assert!(matches!(&**error, RepairError::Behind { made: had, seen: was } if (*had, *was) == (made, seen)));
+    // However little of a later epoch.
+    let later = Seen { epoch: Epoch(2), size: 1 };
+    let error = refused(dir.path(), Some(later));
+    let OpenError::NotRemade { error, .. } = &error else { panic!("{error:?}") };
+    assert!(matches!(&**error, RepairError::Behind { seen, .. } if *seen == later));
+    // As much, or more of an earlier epoch.
+    for seen in [made, Seen { epoch: Epoch(0), ..seen }] {
         cut_off(dir.path());
         drop(Store::open_or_remake(dir.path(), &ours(), Some(seen)).unwrap());
     }

@@ -260,6 +260,59 @@ async fn nothing_shorter_than_was_seen_takes_the_place_of_a_store_that_counts_as
     }
 }
 
+/// Base copy and journal are put back to older ones, nothing says how long the log was, and the store counts as cut off.
+#[tokio::test]
+async fn an_engine_that_has_more_than_base_copy_and_journal_is_replaced_by_nothing_shorter() {
+    for is_ours in [true, false] {
+        let (dir, expect) = longer().await;
+        cut_journal(dir.path(), false);
+        if !is_ours {
+            let db = unlocked(&dir.path().join("store"));
+            db.open_tree("state").unwrap().remove(meta(1_140).as_bytes()).unwrap().unwrap();
+        }
+        fs::remove_file(dir.path().join("store.boot")).unwrap();
+        let before = names(dir.path());
+        let started = Store::open_or_remake(dir.path(), &ours(), None).map(drop);
+        if is_ours {
+            let error = started.unwrap_err();
+            let OpenError::NotRemade { error: why, .. } = &error else { panic!("{error:?}") };
+            let RepairError::EngineAhead { version, engine } = **why else { panic!("{why:?}") };
+            assert!(version < engine && engine == expect.version && error.is_damage() && error.is_altered(), "{why}");
+            assert_eq!(names(dir.path()), before);
+            match Store::repair(dir.path(), &ours()).unwrap() {
+                Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
+                other => panic!("{other:?}"),
+            }
+            drop(Store::open(dir.path(), &ours()).unwrap());
+        } else {
+            // Of what somebody else wrote nobody knows how far it should come.
+            started.unwrap();
+            assert!(dir.path().join("store.cut-off").exists());
+        }
+    }
+}
+
+/// What stands in the place of the newest base copy is none, and an older one is all that can be read.
+#[tokio::test]
+async fn what_is_no_base_copy_is_named_wherever_an_older_one_is_whole() {
+    let (dir, expect) = longer().await;
+    let (name, to) = ("09999999999999999999.base", dir.path().with_extension("backup"));
+    let path = dir.path().join("base").join(name);
+    fs::write(&path, "none").unwrap();
+    let made = Store::back_up(dir.path(), &to).unwrap();
+    assert!(made.bad_files.iter().any(|bad| bad.contains(name)), "{made:?}");
+    fs::remove_dir_all(to).unwrap();
+    let scratch = TempDir::new().unwrap();
+    let looked = Store::look(dir.path(), &ours(), None, scratch.path()).unwrap();
+    assert!(looked.bad.len() == 1 && looked.bad[0].contains(name), "{:?}", looked.bad);
+    drop(looked);
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
+    let Repaired::NewJournal { problem, integrity, .. } = repaired else { panic!("{repaired:?}") };
+    assert!(problem.contains(name) && integrity == expect, "{problem}");
+    assert!(!path.exists() && dir.path().join("base.broken-1").join(name).exists());
+    assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(_)));
+}
+
 #[tokio::test]
 async fn damage_that_the_engine_has_passed_is_left_behind_with_the_journal() {
     let (dir, expect) = passed_damage().await;
@@ -369,6 +422,11 @@ async fn what_is_no_file_of_the_engines_is_named_and_the_engine_made_anew() {
         ("conf", &long, "`conf` in it is longer than the engine makes it"),
         ("snap.0000000000000001", &pipe, "`snap.0000000000000001` in it is no regular file"),
         ("snap.0000000000000001", &endless, "`snap.0000000000000001` in it is no regular file"),
+        (
+            "db",
+            &long,
+            "`db` in it: of its 4294967296 bytes 4294967296 or more were never written, and the server leaves no such holes",
+        ),
     ] {
         let path = dir.path().join("store").join(name);
         fs::remove_file(&path).ok();

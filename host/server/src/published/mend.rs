@@ -21,8 +21,8 @@ use super::files;
 use super::segments::Segments;
 use super::{continued, directory};
 use crate::config::Config;
-use crate::high_water;
 use crate::http::failure::causes;
+use crate::{high_water, most_seen};
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -109,7 +109,7 @@ async fn contradicts(
     found: &Found,
     size: u64,
 ) -> Option<Refused> {
-    if let Err(error) = high_water::check(&config.high_water, store, signer).await {
+    if let Err(error) = most_seen::check(config, store, signer).await {
         return Some(Refused { why: causes(&error), help: error.help() });
     }
     if let Some(why) = found.whole().find_map(|checkpoint| continued(checkpoint, store).err()) {

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use attorn_api::ProblemCode;
 use attorn_log::segments::segment_name;
-use attorn_log::{CheckpointVerifier, Epoch, SignedCheckpoint, WitnessPolicy};
+use attorn_log::{CheckpointVerifier, Epoch, Origin, SignedCheckpoint, WitnessPolicy};
 use attorn_store::{Store, open_regular};
 use serde_json::Value;
 use tokio::sync::{Mutex, watch};
@@ -58,6 +58,14 @@ fn directory(data_dir: &Path, verifier: &CheckpointVerifier) -> PathBuf {
 /// The same of an epoch.
 pub(crate) fn published_in(data_dir: &Path, epoch: Epoch) -> PathBuf {
     data_dir.join("log").join(epoch.to_string())
+}
+
+/// How many entries the newest checkpoint in this directory counts, if it is of that origin. Nobody has verified it.
+pub(crate) fn said_in(dir: &Path, origin: &Origin) -> Option<u64> {
+    let bytes = files::bytes(dir, files::NEWEST, SignedCheckpoint::NOTE_BYTES_MAX).ok()??;
+    let mut lines = std::str::from_utf8(&bytes).ok()?.lines();
+    let is_of_it = lines.next()?.parse::<Origin>().is_ok_and(|said| said == *origin);
+    if is_of_it { lines.next()?.parse().ok() } else { None }
 }
 
 /// The newest checkpoint of an epoch that enough witnesses cosigned, if there is one.

@@ -17,11 +17,11 @@ use super::damage::{self, Found};
 use super::{directory, earlier, gone, routes};
 use crate::audit::epochs;
 use crate::config::Config;
-use crate::high_water;
 use crate::http::failure::{Failure, causes};
 use crate::keys;
 use crate::queries::compare::{self, Lacking};
 use crate::run::{self, ServeError};
+use crate::{high_water, most_seen};
 
 /// The log of a server that does not run.
 pub struct StoppedLog {
@@ -66,7 +66,7 @@ impl StoppedLog {
         let root = run::root_key(config)?;
         let scratch =
             tempfile::tempdir().map_err(|error| ServeError::Start(format!("no temporary directory: {error}")))?;
-        let (ours, seen) = (keys::ours(&root, config), high_water::seen(&config.high_water));
+        let (ours, seen) = (keys::ours(&root, config), most_seen::look(config));
         let Looked { store, mut bad, notes, bad_decisions } =
             Store::look(&config.data_dir, &ours, seen, scratch.path())
                 .map_err(|error| ServeError::of_look(error, config))?;
@@ -80,7 +80,7 @@ impl StoppedLog {
         if !dir.try_exists().unwrap_or(true) {
             return Err(ServeError::NothingSigned(verifier.origin().clone()));
         }
-        if let Err(error) = high_water::check(&config.high_water, &store, &signer).await {
+        if let Err(error) = most_seen::check(config, &store, &signer).await {
             bad.push(causes(&error));
         }
         let size = store.log_head().map_err(Failure::from)?.size;
@@ -166,6 +166,14 @@ impl StoppedLog {
             if *is_missing { &mut notes } else { &mut bad }.push(why.clone());
         }
         bad.extend(Looked::bad_in_parts(&self.bad_decisions, &walked));
+        match self.store.doubled_files().await {
+            Ok(doubled) => bad.extend(doubled.into_iter().map(|what| {
+                format!("{what}; the database has all that should be in it, and `attorn repair` writes it anew")
+            })),
+            Err(error) => {
+                bad.push(format!("files of which the database has all could not be looked at: {}", causes(&error)))
+            }
+        }
         match self.store.bad_blobs().await {
             Ok(blobs) => {
                 let (needed, spare): (Vec<_>, Vec<_>) = blobs.iter().partition(|blob| blob.is_needed());

@@ -188,7 +188,12 @@ impl ServeError {
             Self::Published(error) => {
                 matches!(error, PublishedError::Damaged { .. } | PublishedError::Contradicts { .. })
             }
-            Self::HighWater(error) => matches!(error, HighWaterError::Behind { .. } | HighWaterError::Forked { .. }),
+            Self::HighWater(error) => {
+                matches!(
+                    error,
+                    HighWaterError::Behind { .. } | HighWaterError::LaterEpoch { .. } | HighWaterError::Forked { .. }
+                )
+            }
             _ => false,
         }
     }

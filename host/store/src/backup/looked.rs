@@ -12,14 +12,13 @@ use crate::base::{self, Base};
 use crate::bundled::{BUNDLE_ENTRIES, Bundled, last_of};
 use crate::error::PartsError;
 use crate::filed::RecordFiles;
-use crate::frame::StoreId;
 use crate::head;
 use crate::held::Held;
 use crate::held_records::HeldRecords;
 use crate::journal::{self, JournalError};
 use crate::named::{BadNamed, Named};
 use crate::named_records::NamedRecords;
-use crate::parts::{self, LogProblem};
+use crate::parts::{self, LogProblem, Readable};
 use crate::places::Places;
 use crate::record_walk::{RecordWalk, Rows};
 use crate::records::KeyMaterialRecord;
@@ -117,7 +116,7 @@ fn read_parts(
     Ok(journal::replay(journal, Some(store), base.version, take)?.version)
 }
 
-/// The epoch of the log in it, and whose it is.
-pub(super) fn newest_readable(dir: &Path) -> Result<(Base, Epoch, StoreId), BackupError> {
+/// The newest base copy in this directory that can be read.
+pub(super) fn newest_readable(dir: &Path) -> Result<Readable, BackupError> {
     Ok(parts::newest_readable(dir, base::all(dir).map_err(at(dir))?, &|| true)?)
 }

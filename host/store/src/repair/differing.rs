@@ -19,7 +19,9 @@ impl Repair<'_> {
     /// who has no key. Then a new journal is begun with it. What the old one may have had beyond that nobody has.
     pub(super) fn of_engine_ahead(&self, error: RepairError) -> Result<Repaired, RepairError> {
         let is_behind = match &error {
-            RepairError::Behind { .. } | RepairError::Parts(PartsError::Journal(JournalError::Behind { .. })) => true,
+            RepairError::Behind { .. }
+            | RepairError::EngineAhead { .. }
+            | RepairError::Parts(PartsError::Journal(JournalError::Behind { .. })) => true,
             // What a journal had of which nothing is left only a closed engine has.
             RepairError::Parts(PartsError::Journal(JournalError::Missing { .. })) => {
                 self.boot.last_use(self.places)? == LastUse::Closed

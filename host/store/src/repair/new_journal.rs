@@ -171,16 +171,16 @@ fn log_key_in(trees: &Trees) -> Result<Option<KeyMaterialRecord>, RepairError> {
     Ok(newest.transpose().map_err(IntegrityError::Value)?)
 }
 
-/// Move all base copies that lead to an older journal to where that is.
+/// Move all base copies but the one that was just made to where the journal is that they lead to, or are said to.
 fn bases_aside(places: &Places, version: u64) -> std::io::Result<Option<PathBuf>> {
-    let mut older = base::all(&places.base)?;
-    older.retain(|base| base.version < version);
-    if older.is_empty() {
+    let mut others = base::all(&places.base)?;
+    others.retain(|base| base.version != version);
+    if others.is_empty() {
         return Ok(None);
     }
     let aside = free_name(&places.base)?;
     make_dir(&aside)?;
-    for base in older {
+    for base in others {
         fs::rename(&base.path, aside.join(base.path.file_name().unwrap_or_default()))?;
     }
     sync_dir(&aside)?;
