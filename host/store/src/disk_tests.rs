@@ -36,7 +36,7 @@ async fn a_disk_that_takes_nothing_is_no_reason_to_repair() {
     drop(store);
     disk.set_writable(false);
     let error = Store::open(&dir, &ours()).map(drop).unwrap_err();
-    assert!(matches!(error, OpenError::Io { .. }) && !error.is_damage(), "{error:?}");
+    assert!(matches!(error, OpenError::Io { .. }) && !error.is_repairable(), "{error:?}");
     let error = Store::repair(&dir, &ours()).unwrap_err();
     assert!(matches!(error, RepairError::Open(OpenError::Io { .. })), "{error:?}");
     disk.set_writable(true);

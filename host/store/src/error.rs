@@ -387,7 +387,7 @@ pub enum PartsError {
 impl OpenError {
     /// Whether it may be that [`crate::Store::repair`] makes a whole store of what is there.
     #[must_use]
-    pub fn is_damage(&self) -> bool {
+    pub fn is_repairable(&self) -> bool {
         match self {
             Self::NoEngine { .. }
             | Self::Storage(_)

@@ -78,6 +78,7 @@ mod restore;
 mod salvage;
 mod seek;
 mod setup;
+mod start;
 mod steps;
 mod trees;
 mod watchdog;

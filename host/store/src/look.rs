@@ -22,12 +22,13 @@ use crate::far;
 use crate::files::{irregular, is_irregular, make_dir, open_regular};
 use crate::imprint::ForeignState;
 use crate::integrity::{IntegrityError, Walked};
-use crate::open::{open_whole, start};
+use crate::open::open_whole;
 use crate::ours::Ours;
 use crate::parts::{self, Readable};
 use crate::places::{FORMAT_WITHOUT_JOURNAL, Places, exists};
 use crate::repair::{RepairError, Seen, causes, could_be_made, not_remade};
 use crate::setup::{Setup, Threads};
+use crate::start::start;
 
 /// How many bytes a file system keeps free beside what is copied to it.
 const ROOM_BESIDE: u64 = 16 << 20;

@@ -169,7 +169,7 @@ impl NamedRecords {
         if !is_right && !is_another && !is_beyond && !is_known {
             return Standing::Unknown;
         }
-        self.is_strange(Stranger { decision, record, key: key.clone() });
+        self.keep_stranger(Stranger { decision, record, key: key.clone() });
         Standing::Settled
     }
 
@@ -182,7 +182,7 @@ impl NamedRecords {
         }
     }
 
-    fn is_strange(&mut self, row: Stranger) {
+    fn keep_stranger(&mut self, row: Stranger) {
         if self.strangers.len() < STRANGERS_MAX {
             self.strangers.push(row);
         } else {

@@ -8,45 +8,30 @@
 //! length, and all of it is checked by [`Store::verify_integrity`].
 
 use std::any::Any;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, RwLock};
-use std::thread;
 
-use attorn_log::{Epoch, Link, TreeBuilder};
-use tokio::sync::{mpsc, watch};
+use attorn_log::{Epoch, Link};
 
 use crate::base;
 use crate::boot::LastUse;
 use crate::bundled::Bundled;
-use crate::bundler::Bundler;
 use crate::caught::caught;
-use crate::commit::{Applied, QUEUE_BATCHES_MAX, Shared, Store};
-use crate::copier::{Copier, Due};
+use crate::commit::Store;
 use crate::end_of_log;
-use crate::ending::{Closing, Ending, Last};
 use crate::error::{DAMAGED, OpenError, StorageError};
-use crate::filed::RecordFiles;
 use crate::files::{make_dir, remove_temporary};
-use crate::filing::Filing;
-use crate::follower::{Follower, Pace};
+use crate::follower::Pace;
 use crate::frame::StoreId;
 use crate::head::{Head, LogName};
-use crate::horizon;
 use crate::imprint::{self, ForeignState, Imprint, ImprintError, ImprintKey};
 use crate::journal::Journal;
-use crate::last_words::LastWords;
 use crate::ours::Ours;
 use crate::places::{FORMAT, FORMAT_WITH_IMPRINT, FORMAT_WITHOUT_JOURNAL, Lock, Places, at, exists, sync_files};
-use crate::progress::Progress;
 use crate::repair::{Repair, Seen, not_remade};
-use crate::setup::{Setup, Threads};
-use crate::steps::Steps;
+use crate::setup::Setup;
+use crate::start::start;
 use crate::trees::{Trees, head_write, store_id_write};
-use crate::watchdog::Watchdog;
-use crate::writer::Writer;
-use crate::writer_cpu::Meter;
 
 /// The epoch with which every log begins.
 pub const FIRST_EPOCH: Epoch = Epoch(1);
@@ -289,112 +274,4 @@ pub(crate) fn begin_journal(
     base::write(&places.base, store, head.version, trees)?;
     let journal = Journal::create(&places.journal, store, head.version, pace.segments);
     Ok((journal.map_err(at(&places.journal))?, store))
-}
-
-pub(crate) fn start(
-    places: &Places,
-    lock: Lock,
-    opened: Opened,
-    (key, setup): (&ImprintKey, Setup),
-) -> Result<Store, OpenError> {
-    let Opened { trees, log, head, journal, store, bundled, imprint } = opened;
-    let Setup { threads, steps, pace, boot } = setup;
-    let watchdog = Arc::new(Watchdog::over(steps));
-    let steps = Arc::clone(&watchdog) as Arc<dyn Steps>;
-    let tree = TreeBuilder::load(head.size, |id| bundled.node(&trees, id));
-    let tree = tree.map_err(|error| OpenError::Inconsistent(error.to_string()))?;
-    let engine_file = places.engine.join("db");
-    let file = OpenOptions::new().read(true).write(true).open(&engine_file).map_err(at(&engine_file))?;
-    let progress = Arc::new(Progress::at(head.version));
-    // As long as a thread lives it may use the directory.
-    let lock = Arc::new(lock);
-    let last_words = Arc::new(LastWords::of(boot.clone(), places.clone(), &lock));
-    let (teller, horizon) = horizon::at(head, Arc::clone(&progress), Arc::clone(&last_words));
-    let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
-    let applied = Applied { version: head.version, ..Applied::default() };
-    let endings = watch::Sender::new(0);
-    let (applied, edge, cpu) = (RwLock::new(applied), RwLock::new(tree.clone()), Meter::default());
-    let filing = Filing { next: trees.filed()?, synced: None, left: None, retry_at: None };
-    let records = RecordFiles::of(&places.dir);
-    let filed = AtomicU64::new(filing.next);
-    let bad_parts = AtomicBool::new(false);
-    let key = key.clone();
-    let shared =
-        Arc::new(Shared { trees, key, bundled, records, log, applied, horizon, edge, endings, cpu, filed, bad_parts });
-    if !exists(&places.base)? {
-        // All copies are gone with it, and the copier makes one at once.
-        make_dir(&places.base).map_err(at(&places.base))?;
-    }
-    let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
-    let copier = Copier {
-        shared: Arc::clone(&shared),
-        steps: Arc::clone(&steps),
-        teller: teller.clone(),
-        progress: Arc::clone(&progress),
-        places: places.clone(),
-        store,
-        spare: journal.spare(),
-        pace,
-        due: Due::after(since_base, last_base),
-    };
-    let (bundle, due) = std::sync::mpsc::channel();
-    let bundler = Bundler {
-        shared: Arc::clone(&shared),
-        steps: Arc::clone(&steps),
-        teller: teller.clone(),
-        due,
-        retry: pace.bundle_retry,
-        dir: places.dir.clone(),
-        synced: None,
-        filing,
-    };
-    let follower = Follower {
-        shared: Arc::clone(&shared),
-        steps: Arc::clone(&steps),
-        teller: teller.clone(),
-        progress: Arc::clone(&progress),
-        file,
-        pace,
-    };
-    let writer = Writer {
-        shared: Arc::clone(&shared),
-        steps,
-        journal,
-        jobs,
-        progress,
-        pace,
-        teller: teller.clone(),
-        head,
-        tree,
-        imprint,
-    };
-    let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-        let lock = Arc::clone(&lock);
-        let run = move || {
-            run();
-            drop(lock);
-        };
-        thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| StorageError::new(&error))
-    };
-    let dog = Arc::clone(&watchdog);
-    let closing = Closing { boot, places: places.clone(), horizon: shared.horizon.clone(), last_words };
-    let ending = Ending {
-        vital: vec![
-            spawn("store-writer", Box::new(|| writer.run()))?,
-            spawn("store-follower", Box::new(|| follower.run()))?,
-        ],
-        others: match threads {
-            Threads::All => vec![
-                spawn("store-copier", Box::new(|| copier.run()))?,
-                spawn("store-bundler", Box::new(|| bundler.run()))?,
-            ],
-            Threads::Vital => Vec::new(),
-        },
-        watchdog,
-        last: Some(Last { trees: shared.trees.clone(), closing, lock: Arc::clone(&lock) }),
-    };
-    // It does not use the directory, and ends by itself.
-    let watch = thread::Builder::new().name("store-watchdog".to_owned()).spawn(move || dog.watch(&teller));
-    watch.map_err(|error| StorageError::new(&error))?;
-    Ok(Store::of(shared, places.clone(), (queue, bundle), ending))
 }

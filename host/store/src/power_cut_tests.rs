@@ -203,7 +203,7 @@ pub(crate) struct Found {
 pub(crate) async fn look(dir: &Path) -> Result<Found, String> {
     let mut repaired = false;
     let store = match Store::open_or_remake(dir, &ours(), None) {
-        Err(error) if error.is_damage() => {
+        Err(error) if error.is_repairable() => {
             Store::repair(dir, &ours()).map_err(|error| format!("{error:?}"))?;
             repaired = true;
             Store::open(dir, &ours())

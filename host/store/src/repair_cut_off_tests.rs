@@ -33,7 +33,7 @@ async fn an_engine_that_was_in_use_when_the_machine_stopped_is_made_anew_by_itse
     for number in 1..=2 {
         cut_off(dir.path());
         let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
-        assert!(matches!(error, OpenError::CutOff { .. }) && error.is_damage(), "{error:?}");
+        assert!(matches!(error, OpenError::CutOff { .. }) && error.is_repairable(), "{error:?}");
         let store = Store::open_or_remake(dir.path(), &ours(), None).unwrap();
         assert_eq!(store.verify_integrity().await.unwrap(), expect);
         let remade = store.remade().unwrap();
@@ -171,7 +171,7 @@ async fn an_engine_that_may_have_lost_a_revocation_serves_nobody_whoever_asks_fo
             let RepairError::Open(open @ OpenError::NotRemade { error, .. }) = &error else {
                 panic!("{part}: {error:?}")
             };
-            assert!(matches!(**error, RepairError::Parts(_)) && !open.is_damage(), "{part}: {error:?}");
+            assert!(matches!(**error, RepairError::Parts(_)) && !open.is_repairable(), "{part}: {error:?}");
             assert_eq!((names(dir), fs::read(&places.boot).unwrap()), (before.clone(), boot.clone()), "{part}");
             let error = Store::open(dir, &ours()).map(drop).unwrap_err();
             assert!(matches!(error, OpenError::CutOff { .. }), "{part}: {error:?}");

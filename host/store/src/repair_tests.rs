@@ -68,7 +68,7 @@ async fn an_engine_that_was_deleted_comes_back_as_it_was() {
     assert!(matches!(whole, Repaired::Whole(found) if found == expect), "{whole:?}");
     fs::remove_dir_all(dir.path().join("store")).unwrap();
     let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
-    assert!(error.is_damage() && error.to_string().starts_with("there is nothing in "), "{error}");
+    assert!(error.is_repairable() && error.to_string().starts_with("there is nothing in "), "{error}");
     let (problem, found, aside) = rebuilt(dir.path());
     assert!(problem.starts_with("there is nothing in `"), "{problem}");
     assert_eq!((found, aside), (expect, None));
@@ -86,7 +86,7 @@ async fn an_engine_that_is_broken_is_moved_aside_and_made_anew() {
         }
         fs::write(&engine, &bytes).unwrap();
         let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
-        assert!(error.is_damage(), "{error:?}");
+        assert!(error.is_repairable(), "{error:?}");
         let (_, found, aside) = rebuilt(dir.path());
         assert_eq!(found, expect);
         assert_eq!(aside.unwrap(), dir.path().join(format!("store.broken-{number}")));
@@ -277,7 +277,10 @@ async fn an_engine_that_has_more_than_base_copy_and_journal_is_replaced_by_nothi
             let error = started.unwrap_err();
             let OpenError::NotRemade { error: why, .. } = &error else { panic!("{error:?}") };
             let RepairError::EngineAhead { version, engine } = **why else { panic!("{why:?}") };
-            assert!(version < engine && engine == expect.version && error.is_damage() && error.is_altered(), "{why}");
+            assert!(
+                version < engine && engine == expect.version && error.is_repairable() && error.is_altered(),
+                "{why}"
+            );
             assert_eq!(names(dir.path()), before);
             match Store::repair(dir.path(), &ours()).unwrap() {
                 Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
@@ -432,7 +435,7 @@ async fn what_is_no_file_of_the_engines_is_named_and_the_engine_made_anew() {
         fs::remove_file(&path).ok();
         put(&path);
         let error = Store::open(dir.path(), &ours()).err().unwrap();
-        assert!(error.is_damage(), "{error}");
+        assert!(error.is_repairable(), "{error}");
         let (problem, found, _) = rebuilt(dir.path());
         assert!(problem.ends_with(&format!("is not as the engine left it: {why}")), "{problem}");
         assert_eq!((found.digest, found.entries), (integrity.digest, integrity.entries));

@@ -180,7 +180,7 @@ async fn a_store_that_does_not_end_when_it_is_closed_says_so_and_is_no_damage() 
     hanging.reached.recv().unwrap();
     let error = store.close().map(drop).unwrap_err();
     assert!(matches!(&error, OpenError::Hangs { dir: hangs } if hangs == dir.path()), "{error:?}");
-    assert!(!error.is_damage());
+    assert!(!error.is_repairable());
     drop(hanging);
     let store = open_when_free(dir.path());
     assert_eq!(store.get(&meta(1)).await.unwrap().unwrap().value, b"x");

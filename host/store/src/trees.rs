@@ -39,7 +39,7 @@ use crate::key::{Key, KeyPrefix};
 use crate::records::{RecordError, RecordProblem};
 use crate::redo::{Redo, Write};
 
-pub(crate) use entries::{NewEntry, Record, entry_in, record_in};
+pub(crate) use entries::{NewEntry, Record, entry_in, row_in};
 
 const CACHE_BYTES: u64 = 256 << 20;
 const HEADER_BYTES: usize = 18;

@@ -225,7 +225,7 @@ impl From<OpenError> for ServeError {
             error @ OpenError::Hangs { .. } => Self::Hangs(causes(&error)),
             error @ OpenError::Journal(_) => Self::JournalDamaged(causes(&error)),
             error @ OpenError::Imprint(_) => Self::ForeignState(causes(&error)),
-            error if error.is_damage() => Self::Damaged(causes(&error)),
+            error if error.is_repairable() => Self::Damaged(causes(&error)),
             error @ OpenError::NotRemade { .. } => Self::NotRemade(causes(&error)),
             error if error.is_altered() => Self::Altered(causes(&error)),
             error => Self::Start(causes(&error)),

@@ -16,7 +16,7 @@ use attorn_log::{Hash, NodeId, TreeBuilder};
 use crate::bundled::{BUNDLE_ENTRIES, Bundled, ROOT_LEVEL, last_of};
 use crate::error::StorageError;
 use crate::redo::Write;
-use crate::trees::{Record, record_in};
+use crate::trees::{Record, row_in};
 
 /// What is wrong with the log in base copy and journal.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -174,7 +174,7 @@ fn compare(made: &[(NodeId, Hash)], stored: &[Hash]) -> Result<(), LogProblem> {
 
 /// An entry that is written, whose bytes are those of its leaf.
 fn kept_in(write: &Write) -> Result<Option<(u64, Kept)>, LogProblem> {
-    match record_in(write)? {
+    match row_in(write)? {
         None => Ok(None),
         Some((index, None)) => Err(LogProblem::Missing(index)),
         Some((index, Some(Record { hashes, bytes }))) => {

@@ -11,6 +11,8 @@ use crate::caught::caught;
 use crate::error::OpenError;
 use crate::files::{make_dir, sync_dir};
 use crate::follower::Pace;
+use crate::frame::StoreId;
+use crate::head::{Head, LogName};
 use crate::imprint::{self, ForeignState, Imprint, ImprintError};
 use crate::integrity::{Ended, Integrity, IntegrityError, verify_in};
 use crate::journal::{self, Journal, JournalError};
@@ -82,9 +84,40 @@ impl Repair<'_> {
 
     /// Begin the journal anew with what the engine holds, if nothing is wrong after that.
     pub(super) fn replace_journal(&self, problem: &str, begun: Begun<'_>) -> Result<Repaired, RepairError> {
-        let Self { places, ours, after, .. } = self;
+        let Self { places, ours, .. } = self;
         let trees = Trees::open(&places.engine)?;
-        let (_, head) = head_of(&trees)?;
+        let (store, version) = self.caught_up(&trees, begun)?;
+        let (name, head) = head_of(&trees)?;
+        if name.id != ours.log {
+            return Err(OpenError::OtherLog { expected: ours.log.clone(), found: name.id }.into());
+        }
+        if matches!(begun, Begun::With(Engine::AsItIs)) {
+            // Of one that has all that the old journal had nothing is lost, however long the log was.
+            Seen::check(self.seen, &name, &head)?;
+        }
+        if let Begun::Accepted(accepted) = begun {
+            self.say_accepted(&trees, (&name, &head), (problem, accepted))?;
+        }
+        let walked = verify_in(places, &trees, (&name, (&ours.key, ForeignState::Refused)), (version, Ended::Read))?;
+        let integrity = walked.integrity;
+        // Before anything is moved: the journal may be all that has what a bad file should have.
+        let mended = self.of_bad_files(&walked, Some(&trees));
+        let problem = mended.and(problem);
+        let is_said = matches!(begun, Begun::Accepted(_)) && mended.is_nothing();
+        let said = (!is_said).then(|| Remade::new(Part::Journal, true, &problem, &integrity));
+        let (aside, bases_aside) = self.put_new_journal(&trees, (store, version), said)?;
+        let foreign = match begun {
+            Begun::Accepted(_) => ForeignState::Accepted,
+            Begun::With(_) => ForeignState::Refused,
+        };
+        let bad_files = mended.still_bad;
+        Ok(Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files })
+    }
+
+    /// Bring the engine up to what the old journal has, as far as it is asked. Whose it is, and where it stands.
+    fn caught_up(&self, trees: &Trees, begun: Begun<'_>) -> Result<(StoreId, u64), RepairError> {
+        let places = self.places;
+        let (_, head) = head_of(trees)?;
         let refused = || OpenError::Inconsistent("it has no id".to_owned());
         let store = trees.store_id()?.ok_or_else(refused)?;
         let version = match begun {
@@ -102,38 +135,43 @@ impl Repair<'_> {
         };
         trees.flush()?;
         sync_files(&places.engine)?;
-        let (name, head) = head_of(&trees)?;
-        if name.id != ours.log {
-            return Err(OpenError::OtherLog { expected: ours.log.clone(), found: name.id }.into());
+        Ok((store, version))
+    }
+
+    /// Give the state that is there an imprint, with one row beside: nothing is taken for ours that does not say itself that
+    /// it was accepted.
+    fn say_accepted(
+        &self,
+        trees: &Trees,
+        (name, head): (&LogName, &Head),
+        (problem, accepted): (&str, &Integrity),
+    ) -> Result<(), RepairError> {
+        if !log_key_in(trees)?.is_none_or(|key| (self.opens)(&key)) {
+            return Err(IntegrityError::Imprint(ImprintError::OtherKey).into());
         }
-        if matches!(begun, Begun::With(Engine::AsItIs)) {
-            // Of one that has all that the old journal had nothing is lost, however long the log was.
-            Seen::check(self.seen, &name, &head)?;
-        }
-        if let Begun::Accepted(accepted) = begun {
-            if !log_key_in(&trees)?.is_none_or(|key| (self.opens)(&key)) {
-                return Err(IntegrityError::Imprint(ImprintError::OtherKey).into());
-            }
-            let root = imprint::root_in(&trees, &head).map_err(|error| OpenError::Inconsistent(error.to_string()))?;
-            // With one row: nothing is taken for ours that does not say itself that it was accepted.
-            let said = remade::accepted_write(&trees, &head, Remade::new(Part::Journal, true, problem, accepted));
-            let before = |at: &[u8]| trees.raw_at(at);
-            let imprint = Imprint::over(&ours.key, &trees)?.after(&ours.key, before, std::slice::from_ref(&said))?;
-            trees.apply(&[said, imprint.write(&ours.key, (&name, &head), root)?])?;
-            trees.flush()?;
-            sync_files(&places.engine)?;
-        }
-        let walked = verify_in(places, &trees, (&name, (&ours.key, ForeignState::Refused)), (version, Ended::Read))?;
-        let integrity = walked.integrity;
-        // Before anything is moved: the journal may be all that has what a bad file should have.
-        let mended = self.of_bad_files(&walked, Some(&trees));
-        let (problem, mended_nothing) = (mended.and(problem), mended.is_nothing());
-        let bad_files = mended.still_bad;
+        let key = &self.ours.key;
+        let root = imprint::root_in(trees, head).map_err(|error| OpenError::Inconsistent(error.to_string()))?;
+        let said = remade::accepted_write(trees, head, Remade::new(Part::Journal, true, problem, accepted));
+        let before = |at: &[u8]| trees.raw_at(at);
+        let imprint = Imprint::over(key, trees)?.after(key, before, std::slice::from_ref(&said))?;
+        trees.apply(&[said, imprint.write(key, (name, head), root)?])?;
+        trees.flush()?;
+        Ok(sync_files(&self.places.engine)?)
+    }
+
+    /// Put a new journal in the place of the old one, with a base copy of what the engine holds. Where the old ones are now.
+    fn put_new_journal(
+        &self,
+        trees: &Trees,
+        (store, version): (StoreId, u64),
+        said: Option<Remade>,
+    ) -> Result<(PathBuf, Option<PathBuf>), RepairError> {
+        let Self { places, after, .. } = self;
         if !exists(&places.base)? {
             make_dir(&places.base).map_err(at(&places.base))?;
         }
         // With this the new journal is enough, and the old one still has all that it had.
-        base::write(&places.base, store, version, &trees)?;
+        base::write(&places.base, store, version, trees)?;
         after(Stage::BaseMade)?;
         let new = &places.new_journal;
         if exists(new)? {
@@ -142,23 +180,19 @@ impl Repair<'_> {
         make_dir(new).map_err(at(new))?;
         Journal::create(new, store, version, Pace::USUAL.segments).map_err(at(new))?;
         after(Stage::JournalMade)?;
-        if matches!(begun, Begun::With(_)) || !mended_nothing {
-            remade::note(places, Remade::new(Part::Journal, true, &problem, &integrity))?;
+        if let Some(said) = said {
+            remade::note(places, said)?;
         }
         after(Stage::JournalNoted)?;
         let aside = move_aside(&places.journal).map_err(at(&places.journal))?;
-        let aside = aside.ok_or_else(|| JournalError::Missing { dir: places.journal.clone(), due: head.version })?;
+        let aside = aside.ok_or_else(|| JournalError::Missing { dir: places.journal.clone(), due: version })?;
         sync_dir(&places.dir).map_err(at(&places.dir))?;
         after(Stage::JournalAside)?;
         places.finish_replacing_journal()?;
         after(Stage::JournalInPlace)?;
         let bases_aside = bases_aside(places, version).map_err(at(&places.base))?;
         after(Stage::BasesAside)?;
-        let foreign = match begun {
-            Begun::Accepted(_) => ForeignState::Accepted,
-            Begun::With(_) => ForeignState::Refused,
-        };
-        Ok(Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files })
+        Ok((aside, bases_aside))
     }
 }
 

@@ -76,10 +76,10 @@ impl EntryWrite<'_> {
 }
 
 /// A write of an entry: its index, and what is written.
-pub(crate) type RecordWrite = (u64, Option<Record>);
+pub(crate) type EntryRow = (u64, Option<Record>);
 
 /// The same with all that stands there, and with what is none: it takes an entry away, or is in no form that one has.
-pub(crate) fn record_in(write: &Write) -> Result<Option<RecordWrite>, StorageError> {
+pub(crate) fn row_in(write: &Write) -> Result<Option<EntryRow>, StorageError> {
     if write.tree != TreeName::Entries {
         return Ok(None);
     }
