@@ -25,7 +25,7 @@ use attorn_identity::{OperatorToken, RootKey};
 use attorn_log::{Checkpoint, CheckpointVerifier, Epoch, Origin};
 use attorn_store::records::{ClockMarkRecord, EpochEnd, FreezeRecord};
 use attorn_store::{
-    BackupError, BadNamed, Batch, ImprintError, IntegrityError, Key, OpenError, Require, Store, is_within,
+    BackupError, BadNamed, Batch, ImprintError, IntegrityError, Key, OpenError, Require, Store, Walked, is_within,
 };
 use serde_json::json;
 
@@ -146,22 +146,8 @@ async fn restore_beside(
     (backup, bad_entries): (&Path, BadEntries),
     user_keys: Option<&Path>,
 ) -> Result<Restored, EpochError> {
-    let (io, target) = (EpochError::io, &config.data_dir);
-    let was = work.join("was");
-    // What is unpacked is gone when somebody reads of it.
-    let bad = |why: String| EpochError::BadBackup(named(&why, &was, backup));
-    let old = Store::unpack(backup, &was, &keys::ours(root, config)).map_err(|error| match error {
-        BackupError::Open(OpenError::Imprint(ImprintError::OtherKey)) => wrong_root_key(config, backup),
-        BackupError::Open(OpenError::Imprint(error)) => EpochError::ForeignState(error),
-        error => unusable(&error, named(&causes(&error), &was, backup)),
-    })?;
-    let walked = old.walk().await.map_err(|error| match error {
-        IntegrityError::Imprint(error) => EpochError::ForeignState(error),
-        error => bad(causes(&error)),
-    })?;
-    if !keys::opened_by(root, &old).await? {
-        return Err(wrong_root_key(config, backup));
-    }
+    let (io, target, was) = (EpochError::io, &config.data_dir, work.join("was"));
+    let (old, walked) = unpack(config, root, (backup, &was)).await?;
     let (unpacked, shown) = (was.display().to_string(), backup.display().to_string());
     bad_entries.allow(&walked.bad_bundles).map_err(|error| error.of_another_place(&unpacked, &shown))?;
     let signer = keys::log_signer(root, &old).await?;
@@ -211,6 +197,25 @@ async fn restore_beside(
         bootstrap_token,
         origin,
     })
+}
+
+/// Unpack a backup, and see that all of it is ours.
+async fn unpack(config: &Config, root: &RootKey, (backup, was): (&Path, &Path)) -> Result<(Store, Walked), EpochError> {
+    // What is unpacked is gone when somebody reads of it.
+    let bad = |why: String| EpochError::BadBackup(named(&why, was, backup));
+    let old = Store::unpack(backup, was, &keys::ours(root, config)).map_err(|error| match error {
+        BackupError::Open(OpenError::Imprint(ImprintError::OtherKey)) => wrong_root_key(config, backup),
+        BackupError::Open(OpenError::Imprint(error)) => EpochError::ForeignState(error),
+        error => unusable(&error, named(&causes(&error), was, backup)),
+    })?;
+    let walked = old.walk().await.map_err(|error| match error {
+        IntegrityError::Imprint(error) => EpochError::ForeignState(error),
+        error => bad(causes(&error)),
+    })?;
+    if !keys::opened_by(root, &old).await? {
+        return Err(wrong_root_key(config, backup));
+    }
+    Ok((old, walked))
 }
 
 fn unusable(error: &BackupError, why: String) -> EpochError {

@@ -23,31 +23,12 @@ const LOOK_AT: [(&str, &str); 10] = [
 ];
 
 pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Result<Exit, Failure> {
-    let (ended, token) = (restored.ended, restored.bootstrap_token.expose());
     let exit = damage::exit(&[&restored.bad_files, &restored.bad_user_keys], &restored.bad_named);
     if output.json {
-        output.json(&serde_json::json!({
-            "data_dir": config.data_dir.display().to_string(),
-            "origin": restored.origin.to_string(),
-            "earlier_origin": restored.earlier.to_string(),
-            "earlier_entries": restored.entries,
-            "earlier_export": restored.export.display().to_string(),
-            "entries_lost_at_least": restored.lost,
-            "entries_confirmed": restored.confirmed,
-            "high_water_problem": restored.high_water_problem,
-            "grants_ended": ended.grants,
-            "sessions_ended": ended.sessions,
-            "operator_tokens_ended": ended.operator_tokens,
-            "users_erased": ended.users,
-            "user_keys": restored.user_keys, "users_without_key": restored.users_without_key,
-            "bad_user_keys": restored.bad_user_keys,
-            "bootstrap_token": token,
-            "bad_files": restored.bad_files,
-            "bad_entries": damage::entries(&restored.bad_entries),
-            "bad_blobs": damage::blobs(&restored.bad_named), "bad_exports": damage::exports(&restored.bad_named),
-        }))?;
+        output.json(&in_json(config, restored))?;
         return Ok(exit);
     }
+    let ended = restored.ended;
     let line = |name: &str, what: String| output.line(format!("{name:15}  {what}"));
     line("data", config.data_dir.display().to_string());
     line("audit log", format!("{}, after {} with {} entries", restored.origin, restored.earlier, restored.entries));
@@ -62,8 +43,45 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
         line("user keys", format!("{keys} put back"));
     }
     line("users without key", restored.users_without_key.to_string());
-    line("bootstrap token", token.to_owned());
+    line("bootstrap token", restored.bootstrap_token.expose().to_owned());
     damage::say_user_keys(output, &restored.bad_user_keys);
+    say_what_comes_first(output, restored);
+    let way_out = damage::WayOut {
+        files: "They are not in the backup either: put them back from another one that has them.",
+        blobs: "Push the same component and settings again (`attorn policy push`), and start the server anew; or activate \
+                another version.",
+    };
+    damage::say(output, &[], &restored.bad_named, &way_out);
+    damage::say_lost(output, &restored.bad_files, &restored.bad_entries);
+    Ok(exit)
+}
+
+fn in_json(config: &Config, restored: &Restored) -> serde_json::Value {
+    let ended = restored.ended;
+    serde_json::json!({
+        "data_dir": config.data_dir.display().to_string(),
+        "origin": restored.origin.to_string(),
+        "earlier_origin": restored.earlier.to_string(),
+        "earlier_entries": restored.entries,
+        "earlier_export": restored.export.display().to_string(),
+        "entries_lost_at_least": restored.lost,
+        "entries_confirmed": restored.confirmed,
+        "high_water_problem": restored.high_water_problem,
+        "grants_ended": ended.grants,
+        "sessions_ended": ended.sessions,
+        "operator_tokens_ended": ended.operator_tokens,
+        "users_erased": ended.users,
+        "user_keys": restored.user_keys, "users_without_key": restored.users_without_key,
+        "bad_user_keys": restored.bad_user_keys,
+        "bootstrap_token": restored.bootstrap_token.expose(),
+        "bad_files": restored.bad_files,
+        "bad_entries": damage::entries(&restored.bad_entries),
+        "bad_blobs": damage::blobs(&restored.bad_named), "bad_exports": damage::exports(&restored.bad_named),
+    })
+}
+
+/// Nothing works before somebody has done this.
+fn say_what_comes_first(output: &Output, restored: &Restored) {
     output.note("");
     if let Some(problem) = &restored.high_water_problem {
         output.note(format!("The high-water file does not tell what was lost: {problem}."));
@@ -88,14 +106,6 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
     for (what, command) in LOOK_AT {
         output.note(format!("  {what}: {}", command.replace("EPOCH", &epoch)));
     }
-    let way_out = damage::WayOut {
-        files: "They are not in the backup either: put them back from another one that has them.",
-        blobs: "Push the same component and settings again (`attorn policy push`), and start the server anew; or activate \
-                another version.",
-    };
-    damage::say(output, &[], &restored.bad_named, &way_out);
-    damage::say_lost(output, &restored.bad_files, &restored.bad_entries);
-    Ok(exit)
 }
 
 fn confirmed(confirmed: Option<u64>) -> String {
