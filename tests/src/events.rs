@@ -20,7 +20,7 @@ pub struct Events {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Its id, if it has one.
-    pub id: Option<u64>,
+    pub id: Option<String>,
     /// What kind it is of; nothing for a sign of life.
     pub kind: String,
     /// Its data.
@@ -28,10 +28,10 @@ pub struct Event {
 }
 
 impl Events {
-    /// Open the stream of the audit log, after this entry.
-    pub async fn open(reach: &Reach, token: &str, query: &str, after: Option<u64>) -> Self {
+    /// Open the stream of the audit log, after this entry: the id of its event.
+    pub async fn open(reach: &Reach, token: &str, query: &str, after: Option<String>) -> Self {
         let path = format!("/v1/audit/stream?{query}");
-        let response = reach.open(&path, token, after.map(|after| after.to_string())).await;
+        let response = reach.open(&path, token, after).await;
         assert_eq!(response.status().as_u16(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self { response, text: String::new() }
@@ -59,7 +59,8 @@ impl Events {
                 "" => {}
                 "entry" => {
                     let entry: Entry = serde_json::from_str(&event.data).unwrap();
-                    assert_eq!(event.id, Some(entry.reference.index));
+                    let (epoch, index) = (entry.reference.epoch, entry.reference.index);
+                    assert_eq!(event.id, Some(format!("{epoch}/{index}")));
                     return (entry.reference.index, serde_json::from_str(entry.body.get()).unwrap());
                 }
                 other => panic!("there came `{other}`: {event:?}"),
@@ -87,7 +88,7 @@ fn parse(text: &str) -> Event {
     let mut event = Event { id: None, kind: String::new(), data: String::new() };
     for line in text.lines() {
         match line.split_once(": ") {
-            Some(("id", id)) => event.id = Some(id.parse().unwrap()),
+            Some(("id", id)) => event.id = Some(id.into()),
             Some(("event", kind)) => event.kind = kind.into(),
             Some(("data", data)) => event.data = data.into(),
             _ => assert!(line.starts_with(':'), "`{line}` is no line of an event"),

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 async fn open(world: &World, query: &str, after: Option<u64>) -> Events {
+    let after = after.map(|index| format!("1/{index}"));
     Events::open(&world.reach, &world.staff.auditor.token, query, after).await
 }
 
@@ -30,15 +31,21 @@ async fn odd_streams_are_refused() {
     for query in ["agnet=bot", "agent=Bot", "order=newest", "limit=5", "cursor=x", "from=-1", "decision=maybe"] {
         auditor.get(format!("/v1/audit/stream?{query}")).await.refused(400, "invalid_query");
     }
-    for last in ["x", "-1", "", "1.5", "18446744073709551616"] {
+    for last in ["x", "-1", "", "1.5", "0", "1/", "1/x", "01/0", "1/18446744073709551616", "log/1/0"] {
         let call = Call::get("/v1/audit/stream").header("last-event-id", last);
         auditor.send(call).await.refused(400, "invalid_query");
     }
     let size = world.log_size().await;
     auditor.get(format!("/v1/audit/stream?from={}", size + 1)).await.refused(422, "invalid_field");
-    let call = Call::get("/v1/audit/stream").header("last-event-id", size.to_string());
+    for last in [format!("1/{size}"), "2/0".to_owned()] {
+        let call = Call::get("/v1/audit/stream").header("last-event-id", last.clone());
+        let problem = auditor.send(call).await.refused(422, "invalid_field");
+        let expect = format!("`Last-Event-ID` is `{last}`, and the log has {size} entries in epoch 1, the last");
+        assert_eq!(problem.detail, expect);
+    }
+    let call = Call::get("/v1/audit/stream").header("last-event-id", "0/0");
     let problem = auditor.send(call).await.refused(422, "invalid_field");
-    assert_eq!(problem.detail, format!("`Last-Event-ID` is {size}, and the log has {size} entries"));
+    assert_eq!(problem.detail, "`Last-Event-ID` is `0/0`, and the log has no epoch 0");
     auditor.get("/v1/audit/stream?user=usr_nobody").await.refused(404, "not_found");
 }
 
@@ -104,6 +111,17 @@ async fn who_comes_back_misses_nothing_and_reads_nothing_twice() {
     assert_eq!(events.entry().await.0, next.entry.index);
 }
 
+/// Where its connection breaks before anything came, it comes back to where it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_says_at_once_where_it_begins() {
+    let world = World::new().await;
+    let size = world.log_size().await;
+    let first = open(&world, "decision=deny", None).await.next().await.unwrap();
+    assert_eq!((first.id, first.kind.as_str()), (Some(format!("1/{}", size - 1)), ""));
+    let deny = world.bot.decide(&denied()).await;
+    assert_eq!(open(&world, "decision=deny", Some(size - 1)).await.entry().await.0, deny.entry.index);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_read_any_more_reads_no_more() {
     let world = World::new().await;
@@ -158,7 +176,7 @@ async fn a_server_that_stops_says_so_and_waits_for_nobody() {
     let World { server, .. } = world;
     server.stop().await;
     let ended = events.ended().await;
-    assert_eq!((ended.reason, ended.resume_after), (StreamEnd::Stopped, Some(decided.entry.index)));
+    assert_eq!((ended.reason, ended.resume_after), (StreamEnd::Stopped, Some(format!("1/{}", decided.entry.index))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

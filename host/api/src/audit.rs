@@ -149,8 +149,8 @@ pub struct LogEpochList {
 pub struct StreamEnded {
     /// Why.
     pub reason: StreamEnd,
-    /// The last entry that was looked at: what to give as `Last-Event-ID` to go on.
-    pub resume_after: Option<u64>,
+    /// The last entry that was looked at, as `EPOCH/INDEX`: what to give as `Last-Event-ID` to go on.
+    pub resume_after: Option<String>,
 }
 
 /// Why a stream of entries ended.

@@ -105,7 +105,7 @@ impl OperatorClient {
     pub(crate) async fn follow(
         &self,
         path: &str,
-        last_event_id: Option<u64>,
+        last_event_id: Option<&str>,
         take: impl FnMut(&[u8]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let mut request = self.request(Method::GET, path);

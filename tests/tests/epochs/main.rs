@@ -14,6 +14,7 @@ mod rotation;
 mod unread;
 mod untouched;
 mod verify;
+mod watch;
 
 use std::fs;
 use std::path::{Path, PathBuf};

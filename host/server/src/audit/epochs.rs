@@ -164,7 +164,8 @@ fn index(call: &Call) -> Result<u64, Failure> {
     text.parse().map_err(|_| Failure::of(ProblemCode::InvalidField, format!("`{}` is no index", text.escape_default())))
 }
 
-fn page(
+/// Entries of an epoch that has ended, as a page of a list.
+pub(crate) fn page(
     app: &App,
     known: LogEpochRecord,
     (from, limit): (u64, usize),

@@ -1,5 +1,6 @@
 //! `GET /v1/audit/stream`: entries as they become durable, as server-sent events (HTML, section 9.2), of which each
-//! has the entry's index as its id. Whoever comes back with `Last-Event-ID` goes on after it.
+//! has the entry's epoch and index as its id. Whoever comes back with `Last-Event-ID` goes on after it; where the log has begun
+//! a new epoch since, with the rest of the old one, which is read from its export.
 //!
 //! Each stream reads from the log at its reader's pace, so nobody is kept waiting by one. Whoever does not read what
 //! is queued for them is dropped, and told so by the last event. A stream ends when its reader may not read any more:
@@ -7,23 +8,29 @@
 
 mod queue;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::{Entry, EntryList};
 use attorn_core::UserId;
-use attorn_store::{Key, Order, StoredEntry};
+use attorn_log::{EntryRef, Epoch};
+use attorn_store::records::LogEpochRecord;
+use attorn_store::{Key, LogHead, Order};
 use axum::body::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::filter::{Filter, invalid};
 use super::find::{self, Ask, Page, Unreadable};
+use super::reading_ended;
 use crate::app::App;
-use crate::audit;
+use crate::audit::epochs::page;
 use crate::http::call::{Call, OperatorCaller, Reply};
 use crate::http::failure::Failure;
 use crate::users::kept;
-use queue::{End, Event, Limits, Queue, queue};
+use crate::{audit, epochs};
+use queue::{End, Event, Limits, Next, Queue, queue};
 
 /// The most streams at a time.
 pub(crate) const STREAMS_MAX: usize = 32;
@@ -67,34 +74,75 @@ impl Streams {
 
 pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let filter = Filter::of(&app, &call, &OF_A_STREAM).await?;
-    let next = begin(&call, app.store.log_head()?.size)?;
+    let begin = Begin::of(&app, &call).await?;
     let permit = Arc::clone(&app.queries.streams.permits).try_acquire_owned();
     let permit = permit.map_err(|_| {
         Failure::of(ProblemCode::Busy, format!("there are {STREAMS_MAX} streams already, and no more are served"))
     })?;
-    let (queue, body) = queue(QUEUED, next);
+    let (queue, body) = queue(QUEUED, begin.next);
     let reader = Arc::new(Reader { operator: call.operator()?.clone(), user: filter.user.clone() });
-    tokio::spawn(pump(app, Pump { filter, reader, next, behind: false, queue, permit }));
+    tokio::spawn(pump(app, Pump { filter, reader, begin, behind: false, queue, permit }));
     Ok(Reply { media_type: MEDIA_TYPE, ..Reply::text(body) })
 }
 
-/// The first entry that is of interest: after the last that the reader has, or as asked, or the next that comes.
-fn begin(call: &Call, size: u64) -> Result<u64, Failure> {
-    let beyond = |name: &str, at: u64| {
-        Failure::of(ProblemCode::InvalidField, format!("`{name}` is {at}, and the log has {size} entries"))
-            .with_help("was the server restored from a backup, or is this another one? begin without it")
-    };
-    let from = call.query::<u64>("from")?;
-    if let Some(last) = call.headers.get(LAST_EVENT_ID) {
-        let last = last.to_str().ok().and_then(|text| text.parse::<u64>().ok());
-        let last = last.ok_or_else(|| invalid("`Last-Event-ID` is no index of an entry"))?;
-        return if last < size { Ok(last + 1) } else { Err(beyond("Last-Event-ID", last)) };
+/// What is brought, in its order.
+struct Begin {
+    /// What came to epochs that have ended by now, from this entry on.
+    earlier: VecDeque<(LogEpochRecord, u64)>,
+    /// What comes after all that was looked at.
+    next: Next,
+}
+
+impl Begin {
+    /// After the last that the reader has, or as asked, or the next that comes.
+    async fn of(app: &App, call: &Call) -> Result<Self, Failure> {
+        let LogHead { epoch, size, .. } = app.store.log_head()?;
+        let from = call.query::<u64>("from")?;
+        if let Some(last) = call.headers.get(LAST_EVENT_ID) {
+            let last = last.to_str().ok().and_then(parse_id);
+            let last = last.ok_or_else(|| invalid("`Last-Event-ID` is no entry, as `EPOCH/INDEX`"))?;
+            return Self::after(app, last, (epoch, size)).await;
+        }
+        let index = from.unwrap_or(size);
+        if index > size {
+            return Err(beyond(format!("`from` is {index}, and the log has {size} entries")));
+        }
+        Ok(Self { earlier: VecDeque::new(), next: Next { epoch, index } })
     }
-    match from {
-        None => Ok(size),
-        Some(from) if from <= size => Ok(from),
-        Some(from) => Err(beyond("from", from)),
+
+    async fn after(app: &App, last: (Epoch, u64), (epoch, size): (Epoch, u64)) -> Result<Self, Failure> {
+        let (of, index) = last;
+        let next = Next { epoch: of, index: index.saturating_add(1) };
+        if of == epoch && index < size {
+            return Ok(Self { earlier: VecDeque::new(), next });
+        }
+        if of >= epoch {
+            return Err(beyond(format!(
+                "`Last-Event-ID` is `{of}/{index}`, and the log has {size} entries in epoch {epoch}, the last"
+            )));
+        }
+        let mut earlier = VecDeque::new();
+        for known in app.store.earlier_epochs().iter().filter(|known| known.epoch >= of) {
+            let record = epochs::earlier(&app.store, known.epoch).await?;
+            let record = record.ok_or_else(|| Failure::internal("an epoch that has ended has no record"))?;
+            earlier.push_back((record, if known.epoch == of { next.index } else { 0 }));
+        }
+        if earlier.front().is_none_or(|(first, _)| first.epoch() != of) {
+            return Err(beyond(format!("`Last-Event-ID` is `{of}/{index}`, and the log has no epoch {of}")));
+        }
+        Ok(Self { earlier, next })
     }
+}
+
+fn beyond(detail: String) -> Failure {
+    Failure::of(ProblemCode::InvalidField, detail)
+        .with_help("was the server restored from a backup, or is this another one? begin without it")
+}
+
+/// An entry, as events are named.
+fn parse_id(text: &str) -> Option<(Epoch, u64)> {
+    let at: EntryRef = format!("log/{text}").parse().ok()?;
+    Some((at.epoch, at.index))
 }
 
 /// Who reads, and whose key it takes.
@@ -131,8 +179,7 @@ impl Reader {
 struct Pump {
     filter: Filter,
     reader: Arc<Reader>,
-    /// The first entry that was not looked at.
-    next: u64,
+    begin: Begin,
     /// Whether there was more than the last look brought.
     behind: bool,
     queue: Queue,
@@ -152,7 +199,7 @@ async fn pump(app: Arc<App>, mut pump: Pump) {
         end = reader.is_done(&app) => Some(end.unwrap_or_else(|failure| failed(&failure))),
         () = is_stopped => Some(End::Stopped),
     };
-    let Pump { queue, permit, next, .. } = pump;
+    let Pump { queue, permit, begin: Begin { next, .. }, .. } = pump;
     if let Some(end) = end {
         queue.end(end, next);
     }
@@ -167,6 +214,16 @@ fn failed(failure: &Failure) -> End {
 impl Pump {
     /// Bring what comes; why it ended, unless nobody reads any more.
     async fn run(&mut self, app: &Arc<App>) -> Option<End> {
+        // So that its reader knows at once where to go on, also where nothing comes before the connection breaks.
+        match self.say_where().await {
+            Ok(()) => {}
+            Err(end) => return Some(end),
+        }
+        match self.catch_up(app).await {
+            Ok(None) => {}
+            Ok(Some(end)) => return Some(end),
+            Err(failure) => return Some(failed(&failure)),
+        }
         loop {
             match self.round(app).await {
                 Ok(Some(end)) => return Some(end),
@@ -177,9 +234,57 @@ impl Pump {
         }
     }
 
+    async fn say_where(&self) -> Result<(), End> {
+        let next = self.begin.next;
+        self.queue.send(Event { text: heartbeat(next), next }).await
+    }
+
+    /// Bring what came to epochs that have ended, and begin where the log is.
+    async fn catch_up(&mut self, app: &Arc<App>) -> Result<Option<End>, Failure> {
+        while let Some((known, from)) = self.begin.earlier.pop_front() {
+            let (epoch, mut from) = (known.epoch(), Some(from));
+            while let Some(begin) = from.filter(|_| !self.queue.is_closed()) {
+                if let Some(end) = self.reader.ended(app).await? {
+                    return Ok(Some(end));
+                }
+                let (known, filter) = (known.clone(), self.filter.clone());
+                let read = move |app: &App| page(app, known, (begin, LOOK_ENTRIES), Some(&filter));
+                let EntryList { entries, next, damaged, .. } = reading_ended(app, read).await?;
+                for entry in &entries {
+                    if let Some(end) = self.bring(entry).await? {
+                        return Ok(Some(end));
+                    }
+                }
+                if damaged.is_some() {
+                    return Ok(Some(End::LogDamaged));
+                }
+                from = next;
+                if let Some(index) = next {
+                    self.begin.next = Next { epoch, index };
+                }
+            }
+        }
+        let epoch = app.store.log_head()?.epoch;
+        if self.begin.next.epoch != epoch {
+            self.begin.next = Next { epoch, index: 0 };
+        }
+        Ok(None)
+    }
+
+    async fn bring(&mut self, entry: &Entry) -> Result<Option<End>, Failure> {
+        let at = &entry.reference;
+        let next = Next { epoch: Epoch(at.epoch), index: at.index + 1 };
+        if let Err(end) = self.queue.send(Event { text: event(entry)?, next }).await {
+            return Ok(Some(end));
+        }
+        self.begin.next = next;
+        Ok(None)
+    }
+
     async fn round(&mut self, app: &Arc<App>) -> Result<Option<End>, Failure> {
+        let Next { epoch, index } = self.begin.next;
         let more = tokio::select! {
-            reached = app.store.log_reaches(self.next + 1) => reached.map(|_| true)?,
+            reached = app.store.log_reaches(index + 1) => reached.map(|_| true)?,
             () = tokio::time::sleep(HEARTBEAT) => false,
             () = self.queue.closed() => return Ok(None),
         };
@@ -187,13 +292,12 @@ impl Pump {
             return Ok(Some(end));
         }
         if !more {
-            let event = Event { text: heartbeat(self.next), next: self.next };
-            return Ok(self.queue.send(event).await.err());
+            return Ok(self.say_where().await.err());
         }
         let ask = Ask {
             filter: self.filter.clone(),
             order: Order::Oldest,
-            within: self.next..u64::MAX,
+            within: index..u64::MAX,
             limit: LOOK_ENTRIES,
             beyond_max: u64::MAX,
             unreadable: Unreadable::Refused,
@@ -204,28 +308,28 @@ impl Pump {
         let Page { entries, rest, through, .. } =
             tokio::task::spawn_blocking(found).await.map_err(Failure::internal)??;
         for entry in &entries {
-            let next = entry.index + 1;
-            if let Err(end) = self.queue.send(Event { text: event(entry)?, next }).await {
+            let entry = audit::entry_answer(&audit::parsed(&entry.bytes)?)?;
+            if let Some(end) = self.bring(&entry).await? {
                 return Ok(Some(end));
             }
-            self.next = next;
         }
         self.behind = !rest.is_empty();
-        self.next = if self.behind { rest.start } else { self.next.max(through) };
+        let looked = if self.behind { rest.start } else { self.begin.next.index.max(through) };
+        self.begin.next = Next { epoch, index: looked };
         Ok(None)
     }
 }
 
-fn event(entry: &StoredEntry) -> Result<Bytes, Failure> {
-    let answer = audit::entry_answer(&audit::parsed(&entry.bytes)?)?;
+fn event(entry: &Entry) -> Result<Bytes, Failure> {
     // JSON on one line: it has no line's end within.
-    let json = serde_json::to_string(&answer).map_err(Failure::internal)?;
-    Ok(format!("id: {}\nevent: entry\ndata: {json}\n\n", entry.index).into())
+    let json = serde_json::to_string(entry).map_err(Failure::internal)?;
+    let at = &entry.reference;
+    Ok(format!("id: {}/{}\nevent: entry\ndata: {json}\n\n", at.epoch, at.index).into())
 }
 
 /// A comment; and without data the id alone, which says how far was looked without anything to tell.
-fn heartbeat(next: u64) -> Bytes {
-    match next.checked_sub(1) {
+fn heartbeat(next: Next) -> Bytes {
+    match next.last() {
         Some(last) => format!(":\nid: {last}\n\n").into(),
         None => ":\n\n".into(),
     }

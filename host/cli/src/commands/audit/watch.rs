@@ -50,8 +50,8 @@ pub(crate) struct Watch {
 
 /// How far it is.
 struct Progress {
-    /// The last entry that was looked at.
-    last: Option<u64>,
+    /// The last entry that was looked at, as the server names it: `EPOCH/INDEX`.
+    last: Option<String>,
     printed: u64,
     /// Whether anything ever came.
     connected: bool,
@@ -93,19 +93,22 @@ impl Watch {
         let mut progress = Progress { last: None, printed: 0, connected: false, ended: None };
         let mut pause = PAUSE.0;
         loop {
-            let before = progress.last;
+            let before = progress.last.clone();
             let broke = self.follow(client, output, &mut progress).await;
             if self.is_done(output, &progress) {
                 return Ok(Exit::Done);
             }
             let why = match (progress.ended.take(), broke) {
                 (Some(StreamEnded { reason: StreamEnd::LogDamaged, resume_after }), _) => {
-                    let next = resume_after.map_or(self.from.as_ref().map_or(0, |from| from.index), |last| last + 1);
+                    let last = resume_after.as_deref().and_then(|last| last.split_once('/')?.1.parse::<u64>().ok());
+                    let next = last.map_or(self.from.as_ref().map_or(0, |from| from.index), |last| last + 1);
                     return Err(damage(client, next).await);
                 }
                 (Some(ended), _) => self::ended(&ended)?.to_owned(),
                 (None, Ok(())) => "the connection ended".to_owned(),
-                (None, Err(failure)) if is_final(&failure, progress.connected) => return Err(failure),
+                (None, Err(failure)) if is_final(&failure, progress.connected) => {
+                    return Err(other_log(failure, progress.last.as_deref()));
+                }
                 (None, Err(failure)) => failure.message,
             };
             pause = if progress.last == before { (pause * 2).min(PAUSE.1) } else { PAUSE.0 };
@@ -116,7 +119,7 @@ impl Watch {
 
     /// Read one stream until it ends.
     async fn follow(&self, client: &OperatorClient, output: &Output, progress: &mut Progress) -> Result<(), Failure> {
-        let (mut events, last) = (Events::default(), progress.last);
+        let (mut events, last) = (Events::default(), progress.last.clone());
         let each = |chunk: &[u8]| {
             progress.connected = true;
             events.push(chunk)?;
@@ -129,7 +132,7 @@ impl Watch {
             }
             Ok(())
         };
-        client.follow(&self.path(), last, each).await
+        client.follow(&self.path(), last.as_deref(), each).await
     }
 
     fn is_done(&self, output: &Output, progress: &Progress) -> bool {
@@ -149,6 +152,9 @@ impl Watch {
 /// Print what came, if it is an entry, and keep how far it is.
 fn take(output: &Output, progress: &mut Progress, event: &Event) -> Result<(), Failure> {
     let unclear = |error: serde_json::Error| Failure::new(format!("an event cannot be understood: {error}"));
+    if let Some(said) = where_it_is(progress.last.as_deref(), event) {
+        output.note(said);
+    }
     match event.kind.as_str() {
         "entry" => {
             let entry: Entry = serde_json::from_str(&event.data).map_err(unclear)?;
@@ -163,10 +169,31 @@ fn take(output: &Output, progress: &mut Progress, event: &Event) -> Result<(), F
         // Of a newer server, or a sign of life.
         _ => {}
     }
-    if let Some(id) = event.id {
-        progress.last = Some(id);
+    if let Some(id) = &event.id {
+        progress.last = Some(id.clone());
     }
     Ok(())
+}
+
+/// What is said of where it is: at first, and when the log has begun a new epoch.
+fn where_it_is(last: Option<&str>, event: &Event) -> Option<String> {
+    let (epoch, index) = event.id.as_deref()?.split_once('/')?;
+    match last.and_then(|last| last.split_once('/')) {
+        None if event.kind == "entry" => None,
+        None => Some(format!("watching what comes after entry {index} of epoch {epoch}")),
+        Some((before, _)) if before != epoch => Some(format!("the log has begun epoch {epoch}, which counts from 0")),
+        Some(_) => None,
+    }
+}
+
+/// Where the log lacks what was seen of it, to come back is in vain.
+fn other_log(failure: Failure, last: Option<&str>) -> Failure {
+    let Some(last) = last.filter(|_| failure.code == Some(ProblemCode::InvalidField)) else { return failure };
+    Failure::unverified(format!("the entry {last} was seen, and the log does not have it any more: {}", failure.message))
+        .with_help(
+            "the server was restored from an older backup, or is another one: `attorn audit verify` tells; `attorn audit watch` \
+             begins anew",
+        )
 }
 
 /// What is damaged of the entries from this one on: whoever asks for them is told.
@@ -231,6 +258,26 @@ mod tests {
         }
         assert_eq!(until(now + 5_000).unwrap(), Some(Duration::from_secs(6)));
         assert_eq!(watch(None).time_left(now).unwrap(), None);
+    }
+
+    #[test]
+    fn it_says_where_it_is_at_first_and_when_an_epoch_begins() {
+        for (last, id, expect) in [
+            (None, "1/7", Some("watching what comes after entry 7 of epoch 1")),
+            (Some("1/7"), "1/8", None),
+            (Some("1/8"), "2/0", Some("the log has begun epoch 2, which counts from 0")),
+            (None, "odd", None),
+        ] {
+            let event = Event { id: Some(id.into()), ..Event::default() };
+            assert_eq!(where_it_is(last, &event).as_deref(), expect, "{id}");
+        }
+        // Whoever begins with an entry that they named knows where that is.
+        let entry = Event { id: Some("1/0".into()), kind: "entry".into(), data: String::new() };
+        assert_eq!(where_it_is(None, &entry), None);
+        let refused = || Failure { code: Some(ProblemCode::InvalidField), ..Failure::new("it has 3 entries") };
+        let said = other_log(refused(), Some("1/11"));
+        assert!(said.message.starts_with("the entry 1/11 was seen") && said.exit == Exit::VerificationFailed, "{said}");
+        assert_eq!(other_log(refused(), None).message, "it has 3 entries");
     }
 
     #[test]

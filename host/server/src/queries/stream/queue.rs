@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use attorn_log::Epoch;
 use axum::body::{Body, Bytes};
 use serde_json::json;
 use tokio::sync::Notify;
@@ -58,11 +59,25 @@ pub(super) struct Limits {
     pub(super) slow: Duration,
 }
 
-/// An event, and the first entry that comes after it.
+/// The first entry that was not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Next {
+    pub(super) epoch: Epoch,
+    pub(super) index: u64,
+}
+
+impl Next {
+    /// The last that was, as events are named; none at the beginning of an epoch.
+    pub(super) fn last(self) -> Option<String> {
+        self.index.checked_sub(1).map(|last| format!("{}/{last}", self.epoch))
+    }
+}
+
+/// An event, and what comes after it.
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) text: Bytes,
-    pub(super) next: u64,
+    pub(super) next: Next,
 }
 
 /// Events on their way to a reader.
@@ -82,15 +97,15 @@ struct Shared {
 struct State {
     waiting: VecDeque<Event>,
     bytes: usize,
-    /// The first entry that the reader has not taken.
-    next: u64,
+    /// What comes after all that the reader has taken.
+    next: Next,
     last: Option<Bytes>,
     is_ended: bool,
     has_hung_up: bool,
 }
 
 /// A queue and what its reader reads from this entry on: all that is sent, and at last how it ended.
-pub(super) fn queue(limits: Limits, next: u64) -> (Queue, Body) {
+pub(super) fn queue(limits: Limits, next: Next) -> (Queue, Body) {
     let state = State { waiting: VecDeque::new(), bytes: 0, next, last: None, is_ended: false, has_hung_up: false };
     let shared = Arc::new(Shared { state: Mutex::new(state), came: Notify::new(), went: Notify::new() });
     let reader = Reader(Arc::clone(&shared));
@@ -141,13 +156,13 @@ impl Queue {
     }
 
     /// Say why it ends: after all that was queued, or instead of it; and where to go on.
-    pub(super) fn end(self, end: End, next: u64) {
+    pub(super) fn end(self, end: End, next: Next) {
         let mut state = self.shared.lock();
         if !end.lets_finish() {
             state.waiting.clear();
             state.bytes = 0;
         }
-        let resume_after = if end.lets_finish() { next } else { state.next }.checked_sub(1);
+        let resume_after = if end.lets_finish() { next } else { state.next }.last();
         let data = json!({ "reason": end.reason(), "resume_after": resume_after });
         state.last = Some(format!("event: ended\ndata: {data}\n\n").into());
     }

@@ -8,7 +8,7 @@ const EVENT_BYTES_MAX: usize = 1 << 20;
 /// One event.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Event {
-    pub(super) id: Option<u64>,
+    pub(super) id: Option<String>,
     pub(super) kind: String,
     pub(super) data: String,
 }
@@ -53,7 +53,7 @@ fn event(text: &str) -> Event {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match name {
-            "id" => event.id = value.parse().ok(),
+            "id" => event.id = Some(value.into()),
             "event" => event.kind = value.into(),
             "data" => event.data = value.into(),
             _ => {}
@@ -66,13 +66,18 @@ fn event(text: &str) -> Event {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "id: 7\nevent: entry\ndata: {\"a\":\"b: c\"}\n\n:\nid: 9\n\n: hello\n\nevent:ended\ndata:x\n\n";
+    const TEXT: &str =
+        "id: 1/7\nevent: entry\ndata: {\"a\":\"b: c\"}\n\n:\nid: 1/9\n\n: hello\n\nevent:ended\ndata:x\n\n";
 
     fn expect() -> Vec<Event> {
-        let event = |id, kind: &str, data: &str| Event { id, kind: kind.into(), data: data.into() };
+        let event = |id: Option<&str>, kind: &str, data: &str| Event {
+            id: id.map(Into::into),
+            kind: kind.into(),
+            data: data.into(),
+        };
         vec![
-            event(Some(7), "entry", "{\"a\":\"b: c\"}"),
-            event(Some(9), "", ""),
+            event(Some("1/7"), "entry", "{\"a\":\"b: c\"}"),
+            event(Some("1/9"), "", ""),
             event(None, "", ""),
             event(None, "ended", "x"),
         ]
