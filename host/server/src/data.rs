@@ -12,6 +12,7 @@ use attorn_store::{Integrity, Ours, Part, Remade, RepairError, Repaired, SaidBy,
 use serde_json::json;
 
 pub use self::backup::{NoBackup, back_up};
+pub(crate) use self::help::UNREAD_HELP;
 pub use self::help::{backup_help, repair_help};
 pub use attorn_store::{
     BackupError, BadBlob, BadExport, BadNamed, FilesOf, ForeignState, ImprintError, NeededBy, PartsError, PolicyPart,
@@ -212,7 +213,7 @@ async fn beside(
     (ours, integrity): (&Ours, &Integrity),
     remade: Option<&(String, PathBuf)>,
 ) -> Result<Beside, String> {
-    let store = Store::open(&config.data_dir, ours).map_err(|error| causes(&error))?;
+    let store = Store::open_alone(&config.data_dir, ours).map_err(|error| causes(&error))?;
     if let Some((problem, aside)) = remade {
         let problem = format!("{problem}; it was moved to `{}`", aside.display());
         store.note_unknown(&problem, integrity).map_err(|error| causes(&error))?;
@@ -257,7 +258,7 @@ async fn beside(
 
 /// Accept that records are lost, and look at all of the store once more.
 async fn accept_lost(config: &Config, ours: &Ours) -> Result<(u64, Walked), String> {
-    let store = Store::open(&config.data_dir, ours).map_err(|error| causes(&error))?;
+    let store = Store::open_alone(&config.data_dir, ours).map_err(|error| causes(&error))?;
     let accepted = lost_records::accept(&store).await;
     let accepted = accepted.map_err(|failure| failure.internal.unwrap_or(failure.problem.detail))?;
     Ok((accepted, store.walk().await.map_err(|error| causes(&error))?))

@@ -3,15 +3,13 @@
 //! It is for what may only be refused because of it. A copy that reaches less far is named as one that lacks something, and
 //! what base copy and journal come to takes no place if it is shorter. Whoever can write all of these is not found out by it.
 
-use std::fs;
-
-use attorn_log::{CheckpointSigner, Epoch, Origin};
+use attorn_log::{CheckpointSigner, Origin};
 use attorn_store::{KnownLog, Seen, Store};
 
 use crate::config::Config;
 use crate::high_water::HighWaterError;
 use crate::http::failure::Failure;
-use crate::published::{damage, published_in, said_in};
+use crate::published::{damage, epochs_in, newest_epoch, published_in, said_in};
 use crate::run::{ServeError, root_key};
 use crate::{high_water, keys};
 
@@ -21,7 +19,7 @@ pub(crate) struct SeenBy {
     pub(crate) by: String,
 }
 
-/// In how many directories of epochs the newest checkpoint is looked for.
+/// In how many epochs the newest checkpoint is looked for that a key of the log signed.
 const EPOCHS_LOOKED_AT: usize = 4_096;
 
 /// The most that any of them says, of a store that nobody has open.
@@ -42,29 +40,16 @@ pub(crate) fn beside(config: &Config, known: Option<&KnownLog>) -> Option<SeenBy
 pub(crate) async fn check(config: &Config, store: &Store, signer: &CheckpointSigner) -> Result<(), ServeError> {
     high_water::check(&config.high_water, store, signer).await?;
     let head = store.log_head().map_err(Failure::from)?;
-    let later = epochs_published(config).find(|&epoch| {
-        epoch > head.epoch
-            && said_in(&published_in(&config.data_dir, epoch), &Origin::of(&head.log_id, epoch)).is_some()
-    });
-    let Some(epoch) = later else { return Ok(()) };
+    let Some(epoch) = newest_epoch(&config.data_dir).filter(|epoch| *epoch > head.epoch) else { return Ok(()) };
     let (found, seen) = (Origin::of(&head.log_id, head.epoch), Origin::of(&head.log_id, epoch));
     Err(HighWaterError::LaterEpoch { path: published_in(&config.data_dir, epoch), found, seen }.into())
-}
-
-/// The epochs that something was published of, the newest first.
-fn epochs_published(config: &Config) -> impl Iterator<Item = Epoch> + use<> {
-    let entries = fs::read_dir(config.data_dir.join("log")).into_iter().flatten();
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().map(Epoch));
-    let mut epochs: Vec<Epoch> = names.collect();
-    epochs.sort_unstable();
-    epochs.into_iter().rev().take(EPOCHS_LOOKED_AT)
 }
 
 /// The newest checkpoint in `log/` that a key of the log signed. Of a later epoch than base copy and journal have nobody can
 /// tell who signed it: they are of before it began, or somebody made it up, and either is refused.
 fn published(config: &Config, known: &KnownLog) -> Option<SeenBy> {
     let root = root_key(config).ok()?;
-    epochs_published(config).find_map(|epoch| {
+    epochs_in(&config.data_dir).take(EPOCHS_LOOKED_AT).find_map(|epoch| {
         let (dir, origin) = (published_in(&config.data_dir, epoch), Origin::of(&config.log_id, epoch));
         let signed = || {
             known.keys.iter().rev().find_map(|record| {
@@ -72,7 +57,7 @@ fn published(config: &Config, known: &KnownLog) -> Option<SeenBy> {
                 Some(damage::look(&dir, &verifier, None).head()?.checkpoint().size)
             })
         };
-        let size = if epoch > known.epoch { said_in(&dir, &origin) } else { signed() }?;
+        let size = if epoch > known.epoch { said_in(&config.data_dir, epoch) } else { signed() }?;
         Some(SeenBy { seen: Seen { epoch, size }, by: dir.display().to_string() })
     })
 }

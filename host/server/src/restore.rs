@@ -25,7 +25,8 @@ use attorn_identity::{OperatorToken, RootKey};
 use attorn_log::{Checkpoint, CheckpointVerifier, Epoch, Origin};
 use attorn_store::records::{ClockMarkRecord, EpochEnd, FreezeRecord};
 use attorn_store::{
-    BackupError, BadNamed, Batch, ImprintError, IntegrityError, Key, OpenError, Require, Store, Walked, is_within,
+    BackupError, BadNamed, Batch, ImprintError, IntegrityError, Key, OpenError, Require, Store, Walked, free_name,
+    is_within,
 };
 use serde_json::json;
 
@@ -154,12 +155,15 @@ async fn restore_beside(
     let key = signer.verifier();
     let seen = high_water::look(&config.high_water, &old, &key).await?;
     let confirmed = as_signed(&old, (&was, &key), (&seen, &config.high_water))?;
+    // What a later epoch left that the backup does not have keeps no name that this one needs.
+    let later = published::newest_epoch(&was).filter(|later| *later > key.origin().epoch);
+    move_strange_export(&was, key.origin().epoch)?;
     let ended = Ended::keep(&old, signer, &was, &walked.bad_bundles)?;
     let earlier = ended.checkpoint.checkpoint().clone();
     // What came after the backup may be that somebody else had the key.
-    let ended = if seen.is_later_than(&earlier) { ended.give_up_key() } else { ended };
+    let ended = if seen.is_later_than(&earlier) || later.is_some() { ended.give_up_key() } else { ended };
     let lost = lost(&seen, &earlier, published::size_of_epoch(&was, &key));
-    let origin = Origin::of(&earlier.origin.log_id, next_epoch(earlier.origin.epoch, &seen)?);
+    let origin = Origin::of(&earlier.origin.log_id, next_epoch(later.unwrap_or(earlier.origin.epoch), &seen)?);
     // That it could not be written is no fault of the backup.
     let new = old.begin_epoch(work, origin.epoch);
     let new = new.map_err(|error| EpochError::Backup(named(&causes(&error), &was, backup)))?;
@@ -271,6 +275,16 @@ fn free(target: &Path, work: &Path) -> Result<(), EpochError> {
         }
     }
     Ok(())
+}
+
+/// An export in the place of that of the epoch that ends is of none that the backup knows.
+fn move_strange_export(was: &Path, epoch: Epoch) -> Result<(), EpochError> {
+    let path = export_path(was, epoch);
+    if fs::symlink_metadata(&path).is_err() {
+        return Ok(());
+    }
+    let aside = free_name(&path).map_err(EpochError::io(&path))?;
+    fs::rename(&path, &aside).map_err(EpochError::io(&path))
 }
 
 /// The next number that no epoch has had which anybody here knows of. The same backup may have been restored before.

@@ -23,7 +23,7 @@ use attorn_core::TimeMs;
 use attorn_identity::RootKey;
 use attorn_log::{CheckpointVerifier, Entry, EntryBody, Epoch, Origin, SignedCheckpoint};
 use attorn_store::records::EpochEnd;
-use attorn_store::{Batch, Store, Walked};
+use attorn_store::{Batch, Store, Walked, is_there};
 use rustix::fs::{CWD, FallocateFlags, RenameFlags, fallocate, renameat_with, statvfs};
 use rustix::io::Errno;
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ use crate::published::signed::Compared;
 use crate::published::{Published, gone};
 use crate::registry::note;
 use crate::run::{CACHE_DIRECTORY, ServeError, root_key};
-use crate::{data, entry, high_water, keys};
+use crate::{data, entry, high_water, keys, most_seen};
 
 /// Why the log's key is rotated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +127,7 @@ impl Rotation<'_> {
         }
         let (old, walked) = open(config, &root).await?;
         let signer = keys::log_signer(&root, &old).await?;
-        high_water::check(&config.high_water, &old, &signer).await?;
+        most_seen::check(config, &old, &signer).await?;
         // What was published and is not of this log, or of more of it, is an error.
         let gone = gone::look(config, &signer.verifier(), &old).map_err(Failure::from)?;
         if let Some(gone) = gone {
@@ -138,6 +138,10 @@ impl Rotation<'_> {
         self.bad_entries.allow(&walked.bad_bundles)?;
         let head = old.log_head().map_err(Failure::from)?;
         let later = head.epoch.0.checked_add(1).ok_or_else(|| EpochError::Log("there is no later epoch".to_owned()))?;
+        let kept = export_path(target, head.epoch);
+        if is_there(&kept).map_err(EpochError::io(&kept))? {
+            return Err(EpochError::InTheWay(kept));
+        }
         let next = NextKey::generate(Origin::of(&head.log_id, Epoch(later)))?;
         self.link_plain(&work, &walked, head.size)?;
         after(Stage::Linked)?;

@@ -23,6 +23,8 @@ use crate::redo::{self, Write};
 use crate::trees::{Pairs, TreeName, Trees};
 
 const SUFFIX: &str = ".base";
+/// How many digits the version has in its name.
+const DIGITS: usize = 20;
 const NEW: &str = "next.new";
 /// About how many bytes a frame holds.
 const PAGE_BYTES: usize = 256 << 10;
@@ -71,7 +73,10 @@ pub(crate) fn all(dir: &Path) -> io::Result<Vec<Base>> {
     for entry in entries {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if let Some(version) = name.strip_suffix(SUFFIX).and_then(|version| version.parse().ok()) {
+        // No other spelling of a number is a name of one: each version has one copy.
+        let digits = name.strip_suffix(SUFFIX).filter(|digits| digits.len() == DIGITS);
+        let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()));
+        if let Some(version) = digits.and_then(|digits| digits.parse().ok()) {
             bases.push(Base { version, path });
         }
     }

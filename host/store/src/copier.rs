@@ -172,7 +172,9 @@ impl Copier {
                 Err(StorageError::new(&text))
             }
             Err(_) if !self.progress.goes() => {
-                if all.len() > 1 {
+                // Nothing is removed that is all there is, whatever else stands there.
+                let others = all.iter().filter(|base| base.version != version).cloned().collect();
+                if parts::newest_readable(&self.places.base, others, &|| true).is_ok() {
                     fs::remove_file(&made.path)?;
                 }
                 Ok(false)

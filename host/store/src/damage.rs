@@ -83,7 +83,7 @@ impl RepairError {
                 !matches!(error, IntegrityError::ShuttingDown | IntegrityError::Imprint(ImprintError::OtherKey))
             }
             Self::OtherStore | Self::Behind { .. } | Self::EngineAhead { .. } => true,
-            Self::Storage(_) => false,
+            Self::Storage(_) | Self::EngineUnread(_) => false,
             #[cfg(test)]
             Self::CutOff => false,
         }

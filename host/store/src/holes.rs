@@ -11,9 +11,9 @@ use rustix::io::Errno;
 
 use crate::files::irregular;
 
-/// How many bytes of holes a file may have. The store's files have none, but for the rest of a segment of the journal, and
-/// what the engine had not written before where it had when the machine stopped.
-const HOLES_BYTES_MAX: u64 = 256 << 20;
+/// How many bytes of holes a file may have. The store's files have none, but for the rest of a segment of the journal, what
+/// the engine had not written before where it had when the machine stopped, and what a file system makes of blocks of zeros.
+const HOLES_BYTES_MAX: u64 = 64 << 20;
 
 /// See that a file of this length is not of holes. It stands at its beginning afterwards.
 pub(crate) fn check(file: &File, len: u64) -> io::Result<()> {

@@ -111,7 +111,7 @@ pub use read::{LogHead, PAGE_BYTES_MAX, PAGE_ITEMS_MAX, Page, StoredEntry, Versi
 pub use record_walk::BadRecords;
 pub use recorded::{GrantStanding, Recorded, StoredGrant};
 pub use remade::{Part, Remade, SaidBy};
-pub use repair::{FilesOf, RepairError, Repaired, Seen, free_name};
+pub use repair::{FilesOf, RepairError, Repaired, Seen, free_name, is_there};
 pub use steps::Step;
 pub use writer_cpu::WriterCpu;
 

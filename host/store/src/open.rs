@@ -29,7 +29,7 @@ use crate::journal::Journal;
 use crate::ours::Ours;
 use crate::places::{FORMAT, FORMAT_WITH_IMPRINT, FORMAT_WITHOUT_JOURNAL, Lock, Places, at, exists, sync_files};
 use crate::repair::{Repair, Seen, not_remade};
-use crate::setup::Setup;
+use crate::setup::{Setup, Threads};
 use crate::start::start;
 use crate::trees::{Trees, head_write, store_id_write};
 
@@ -106,6 +106,15 @@ impl Store {
     /// not fit together, the machine stopped while it was open, or it failed.
     pub fn open(dir: &Path, ours: &Ours) -> Result<Self, OpenError> {
         Self::open_with(dir, ours, Setup::usual())
+    }
+
+    /// The same for whoever looks and mends: no base copies are made meanwhile, and nothing is moved to files.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub fn open_alone(dir: &Path, ours: &Ours) -> Result<Self, OpenError> {
+        Self::open_with(dir, ours, Setup { threads: Threads::Vital, ..Setup::usual() })
     }
 
     pub(crate) fn open_with(dir: &Path, ours: &Ours, setup: Setup) -> Result<Self, OpenError> {

@@ -28,8 +28,7 @@ use std::path::{Path, PathBuf};
 
 use attorn_log::Epoch;
 
-pub use self::aside::free_name;
-pub(crate) use self::aside::is_there;
+pub use self::aside::{free_name, is_there};
 pub use self::bad_files::FilesOf;
 pub(crate) use self::bad_files::nowhere;
 pub(crate) use self::rebuild::could_be_made;
@@ -144,6 +143,9 @@ pub enum RepairError {
         /// The last that the engine has.
         engine: u64,
     },
+    /// The engine that they should take the place of cannot be asked how far it comes.
+    #[error("the database cannot be asked whether it has more than base copy and journal")]
+    EngineUnread(#[source] StorageError),
     /// A test has cut it off.
     #[cfg(test)]
     #[error("cut off")]
@@ -265,7 +267,7 @@ impl Repair<'_> {
         let repaired = self.of_doubled_files(if let Some(by) = self.places.cut_off(self.boot, format)? {
             // Whatever is wrong with base copy and journal: what the engine lacks shows nowhere, and it never takes
             // their place.
-            let remade = self.remake_cut_off(by, true).or_else(|error| self.of_engine_ahead(error));
+            let remade = self.remake(&by.to_string(), true).or_else(|error| self.of_engine_ahead(error));
             remade.map_err(|error| not_remade(self.places, by, error))?
         } else {
             self.of_what_is_found(format)?
@@ -305,7 +307,7 @@ impl Repair<'_> {
             why = %by,
             "the store's files are not relied on: making them anew from base copy and journal"
         );
-        let Repaired::Rebuilt { base, integrity, aside, bad_files, .. } = self.remake_cut_off(by, false)? else {
+        let Repaired::Rebuilt { base, integrity, aside, bad_files, .. } = self.remake(&by.to_string(), false)? else {
             return Ok(());
         };
         let aside = aside.map(|aside| aside.display().to_string());
@@ -322,22 +324,21 @@ impl Repair<'_> {
 
     /// Make the engine's files anew, and move those aside that are there. What was set aside without anybody's asking
     /// for it is kept once: else a machine that stops often would fill its disk.
+    ///
+    /// A group is in the journal before it is in the engine, so no stop leaves one in the engine alone: an engine that has
+    /// more, and is ours, says that base copy and journal are older ones, and nothing shorter takes its place.
     fn remake(&self, problem: &str, by_hand: bool) -> Result<Repaired, RepairError> {
-        self.put_in_place(problem, by_hand, self.build(by_hand)?)
-    }
-
-    /// The same where the machine stopped or the store failed while the engine was in use. A group is in the journal before
-    /// it is in the engine, so no stop leaves one in the engine alone: an engine that has more, and is ours, says that base
-    /// copy and journal are older ones, and nothing shorter takes its place.
-    fn remake_cut_off(&self, by: CutOffBy, by_hand: bool) -> Result<Repaired, RepairError> {
         let built = self.build(by_hand)?;
         let version = built.walked.integrity.version;
-        if let Some(engine) = ahead::engine_beyond(self.places, self.ours, version) {
+        let beyond = ahead::engine_beyond(self.places, self.ours, version);
+        if !matches!(beyond, Ok(None)) {
             // It is made again by whoever asks again.
             fs::remove_dir_all(&built.dir).map_err(at(&built.dir))?;
-            return Err(RepairError::EngineAhead { version, engine });
         }
-        self.put_in_place(&by.to_string(), by_hand, built)
+        match beyond? {
+            None => self.put_in_place(problem, by_hand, built),
+            Some(engine) => Err(RepairError::EngineAhead { version, engine }),
+        }
     }
 
     fn build(&self, by_hand: bool) -> Result<Built, RepairError> {

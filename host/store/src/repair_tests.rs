@@ -295,6 +295,66 @@ async fn an_engine_that_has_more_than_base_copy_and_journal_is_replaced_by_nothi
     }
 }
 
+/// The same, where nothing but the file that names the format is wrong with it.
+#[tokio::test]
+async fn a_format_that_is_missing_or_forged_makes_nothing_shorter_take_its_place() {
+    for forged in [None, Some("attorn-store 1\n")] {
+        let (dir, expect) = longer().await;
+        cut_journal(dir.path(), false);
+        let marker = dir.path().join("store.format");
+        match forged {
+            None => fs::remove_file(&marker).unwrap(),
+            Some(text) => fs::write(&marker, text).unwrap(),
+        }
+        match Store::repair(dir.path(), &ours()).unwrap() {
+            Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
+            other => panic!("{other:?}"),
+        }
+        drop(Store::open(dir.path(), &ours()).unwrap());
+    }
+}
+
+/// Somebody holds the engine's files, so that it cannot be asked how far it comes.
+#[tokio::test]
+async fn an_engine_that_cannot_be_asked_just_now_is_replaced_by_nothing() {
+    let (dir, expect) = longer().await;
+    cut_journal(dir.path(), false);
+    fs::remove_file(dir.path().join("store.boot")).unwrap();
+    let held = fs::File::open(dir.path().join("store/db")).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let before = names(dir.path());
+    let error = Store::open_or_remake(dir.path(), &ours(), None).map(drop).unwrap_err();
+    let OpenError::NotRemade { error, .. } = error else { panic!("{error:?}") };
+    assert!(matches!(*error, RepairError::EngineUnread(_)), "{error:?}");
+    let error = Store::repair(dir.path(), &ours()).unwrap_err();
+    let RepairError::Open(OpenError::NotRemade { error, .. }) = error else { panic!("{error:?}") };
+    assert!(matches!(*error, RepairError::EngineUnread(_)), "{error:?}");
+    assert_eq!(names(dir.path()), before);
+    drop(held);
+    match Store::repair(dir.path(), &ours()).unwrap() {
+        Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The database of before a restore is put beside base copy and journal of after it.
+#[tokio::test]
+async fn the_engine_of_before_a_new_epoch_is_not_gone_on_with() {
+    let ((old, _), new) = (longer().await, TempDir::new().unwrap());
+    let store = Store::open(old.path(), &ours()).unwrap();
+    let begun = store.begin_epoch(&new.path().join("data"), Epoch(2)).unwrap();
+    let (expect, dir) = (begun.verify_integrity().await.unwrap(), new.path().join("data"));
+    drop((begun, store));
+    fs::remove_dir_all(dir.join("store")).unwrap();
+    copy(&old.path().join("store"), &dir.join("store"));
+    // It has more batches than the new one, whatever those are.
+    fs::remove_file(dir.join("store.boot")).unwrap();
+    match Store::repair(&dir, &ours()).unwrap() {
+        Repaired::Rebuilt { integrity, .. } => assert_eq!(integrity, expect),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// What stands in the place of the newest base copy is none, and an older one is all that can be read.
 #[tokio::test]
 async fn what_is_no_base_copy_is_named_wherever_an_older_one_is_whole() {

@@ -16,6 +16,11 @@ const BEHIND_HELP: &str = "nothing was changed: what is here is older than what 
                             seen, and the database is not relied on. Put the right data directory back; if there is none, `attorn backup` this one, \
                             move it away, and `attorn restore` the backup";
 
+/// What to do where the database may have more, and nobody can see that now.
+pub(crate) const UNREAD_HELP: &str = "nothing was changed. See who else has the files in `store/` open, who may read them, and that \
+                            the disk works and has room, and try again; where they are lost for good, move `store/` away, and \
+                            `attorn repair` makes it anew of base copy and journal";
+
 /// What to do when there is no backup.
 #[must_use]
 pub fn backup_help(error: &NoBackup) -> Option<&'static str> {
@@ -70,6 +75,18 @@ pub fn backup_help(error: &NoBackup) -> Option<&'static str> {
     }
 }
 
+/// Whether something says that there was more, or may have.
+pub(crate) const fn is_held_back(error: &RepairError) -> bool {
+    matches!(error, RepairError::Behind { .. } | RepairError::EngineAhead { .. } | RepairError::EngineUnread(_))
+}
+
+fn held_back_help(error: &RepairError) -> Option<&'static str> {
+    match error {
+        RepairError::EngineUnread(_) => Some(UNREAD_HELP),
+        _ => Some(BEHIND_HELP),
+    }
+}
+
 /// What to do when there is no repair.
 #[must_use]
 pub fn repair_help(error: &NoRepair) -> Option<&'static str> {
@@ -96,10 +113,8 @@ pub fn repair_help(error: &NoRepair) -> Option<&'static str> {
         RepairError::Open(OpenError::Io { .. }) => {
             Some("see who may use it (the user whom the server runs as, or root), and that its disk has room")
         }
-        RepairError::Behind { .. } => Some(BEHIND_HELP),
-        RepairError::Open(OpenError::NotRemade { error, .. }) if matches!(**error, RepairError::Behind { .. }) => {
-            Some(BEHIND_HELP)
-        }
+        RepairError::Open(OpenError::NotRemade { error, .. }) if is_held_back(error) => held_back_help(error),
+        error if is_held_back(error) => held_back_help(error),
         RepairError::Open(OpenError::NotRemade { .. }) => Some(
             "nothing was changed. What the database lost when the machine stopped, a revocation say, shows nowhere, so it \
              is not used: copy this directory, move it away, and `attorn restore` a backup",

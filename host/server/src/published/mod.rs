@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
-use attorn_log::segments::segment_name;
+use attorn_log::segments::{SEGMENTS, segment_name};
 use attorn_log::{CheckpointVerifier, Epoch, Origin, SignedCheckpoint, WitnessPolicy};
 use attorn_store::{Store, open_regular};
 use serde_json::Value;
@@ -60,12 +60,33 @@ pub(crate) fn published_in(data_dir: &Path, epoch: Epoch) -> PathBuf {
     data_dir.join("log").join(epoch.to_string())
 }
 
-/// How many entries the newest checkpoint in this directory counts, if it is of that origin. Nobody has verified it.
-pub(crate) fn said_in(dir: &Path, origin: &Origin) -> Option<u64> {
-    let bytes = files::bytes(dir, files::NEWEST, SignedCheckpoint::NOTE_BYTES_MAX).ok()??;
-    let mut lines = std::str::from_utf8(&bytes).ok()?.lines();
-    let is_of_it = lines.next()?.parse::<Origin>().is_ok_and(|said| said == *origin);
-    if is_of_it { lines.next()?.parse().ok() } else { None }
+/// How many entries the checkpoints in the directory of this epoch count, if there are any. Nobody has verified them; of a
+/// history alone it is known that there is one.
+pub(crate) fn said_in(data_dir: &Path, epoch: Epoch) -> Option<u64> {
+    let dir = published_in(data_dir, epoch);
+    let said = |name: &str| {
+        let bytes = files::bytes(&dir, name, SignedCheckpoint::NOTE_BYTES_MAX).ok()??;
+        let mut lines = std::str::from_utf8(&bytes).ok()?.lines();
+        let is_of_it = lines.next()?.parse::<Origin>().is_ok_and(|said| said.epoch == epoch);
+        if is_of_it { lines.next()?.parse::<u64>().ok() } else { None }
+    };
+    let has_history = || dir.join(SEGMENTS).read_dir().is_ok_and(|mut all| all.next().is_some());
+    said(files::NEWEST).max(said(files::WITNESSED)).or_else(|| has_history().then_some(0))
+}
+
+/// The epochs in `log/` of which something was signed, the newest first. Whoever may write there makes as many directories as
+/// they like.
+pub(crate) fn epochs_in(data_dir: &Path) -> impl Iterator<Item = Epoch> + use<'_> {
+    let entries = std::fs::read_dir(data_dir.join("log")).into_iter().flatten();
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().map(Epoch));
+    let mut epochs: Vec<Epoch> = names.collect();
+    epochs.sort_unstable();
+    epochs.into_iter().rev().filter(move |epoch| said_in(data_dir, *epoch).is_some())
+}
+
+/// The newest of them.
+pub(crate) fn newest_epoch(data_dir: &Path) -> Option<Epoch> {
+    epochs_in(data_dir).next()
 }
 
 /// The newest checkpoint of an epoch that enough witnesses cosigned, if there is one.

@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use attorn_log::{Epoch, Origin};
-use attorn_store::{ImprintError, LookError, OpenError};
+use attorn_store::{ImprintError, LookError, OpenError, RepairError};
 
 use crate::config::Config;
+use crate::data::UNREAD_HELP;
 use crate::high_water::HighWaterError;
 use crate::http::failure::{Failure, causes};
 use crate::published::PublishedError;
@@ -82,6 +83,9 @@ pub enum ServeError {
     /// The machine stopped while the store was open, and what it could be made anew of cannot be relied on either.
     #[error("{0}")]
     NotRemade(String),
+    /// The same, and the database cannot be asked just now whether it has more.
+    #[error("{0}")]
+    EngineUnread(String),
     /// The store cannot be copied to be looked at.
     #[error("{0}")]
     NotCopied(String),
@@ -141,6 +145,7 @@ impl ServeError {
                 "what the database lost when the machine stopped, a revocation say, shows nowhere, so it is not used: copy \
                  the data directory, move it away, and `attorn restore` a backup",
             ),
+            Self::EngineUnread(_) => Some(UNREAD_HELP),
             Self::JournalDamaged(_) => Some(
                 "`attorn repair` begins a new journal if the store has all that the old one had; else copy the data \
                  directory, and `attorn restore` a backup",
@@ -226,7 +231,14 @@ impl From<OpenError> for ServeError {
             error @ OpenError::Journal(_) => Self::JournalDamaged(causes(&error)),
             error @ OpenError::Imprint(_) => Self::ForeignState(causes(&error)),
             error if error.is_repairable() => Self::Damaged(causes(&error)),
-            error @ OpenError::NotRemade { .. } => Self::NotRemade(causes(&error)),
+            OpenError::NotRemade { error: ref why, .. } => {
+                let said = causes(&error);
+                if matches!(**why, RepairError::EngineUnread(_)) {
+                    Self::EngineUnread(said)
+                } else {
+                    Self::NotRemade(said)
+                }
+            }
             error if error.is_altered() => Self::Altered(causes(&error)),
             error => Self::Start(causes(&error)),
         }

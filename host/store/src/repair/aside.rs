@@ -15,7 +15,11 @@ pub(super) fn move_aside(dir: &Path) -> std::io::Result<Option<PathBuf>> {
 }
 
 /// Whether anything is there; a link that leads nowhere is.
-pub(crate) fn is_there(path: &Path) -> std::io::Result<bool> {
+///
+/// # Errors
+///
+/// When nobody can see that.
+pub fn is_there(path: &Path) -> std::io::Result<bool> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         found => found.map(|_| true),

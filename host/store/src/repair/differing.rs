@@ -4,6 +4,7 @@
 
 use std::fs;
 
+use super::ahead::store_of_parts;
 use super::new_journal::{Begun, Engine};
 use super::{Built, Repair, RepairError, Repaired, causes, could_be_made};
 use crate::boot::LastUse;
@@ -13,6 +14,7 @@ use crate::integrity::{Integrity, Walked};
 use crate::journal::JournalError;
 use crate::parts;
 use crate::places::exists;
+use crate::trees::Trees;
 
 impl Repair<'_> {
     /// Where base copy and journal come to less than there was, the engine may have it: its imprint tells, which nobody makes
@@ -30,6 +32,14 @@ impl Repair<'_> {
         };
         if !is_behind || !exists(&self.places.engine)? {
             return Err(error);
+        }
+        if let Some(store) = store_of_parts(self.places)? {
+            let of_engine = || Trees::open(&self.places.engine)?.store_id().map_err(RepairError::from);
+            // Of another one, as it was before a restore, nothing is gone on with.
+            match caught(of_engine) {
+                Ok(Ok(Some(of_engine))) if of_engine == store => {}
+                _ => return Err(error),
+            }
         }
         let begin = || self.replace_journal(&causes(&error), Begun::With(Engine::AsItIs));
         match caught(begin) {
