@@ -316,10 +316,15 @@ const HEADS: [&str; 4] = ["ENTRY", "TIME", "TYPE", "ABOUT"];
 
 /// An entry in a table.
 fn row(entry: &Entry) -> Result<Vec<String>, Failure> {
+    row_within(entry, summary::CHARS_MAX)
+}
+
+/// The same, with so many characters of what it says.
+fn row_within(entry: &Entry, chars_max: usize) -> Result<Vec<String>, Failure> {
     let body = body(entry)?;
     let time = body["time_ms"].as_u64().map_or_else(|| "-".into(), |ms| TimeMs(ms).to_string());
     let kind = body["type"].as_str().unwrap_or("-").to_owned();
-    Ok(vec![entry.reference.index.to_string(), time, kind, summary(body)])
+    Ok(vec![entry.reference.index.to_string(), time, kind, summary(body, chars_max)])
 }
 
 fn body(entry: &Entry) -> Result<Value, Failure> {

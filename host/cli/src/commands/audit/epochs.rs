@@ -93,6 +93,14 @@ pub(super) fn not_among(earlier: &[EarlierEpoch]) -> Option<String> {
     Some(format!("the log has {of} that this is not about ({}): `--epoch {option}` lists one", each.join(", ")))
 }
 
+/// What a list says of an epoch that may have more, whose entries nobody keeps here any more.
+pub(super) fn not_kept(one: &EarlierEpoch) -> String {
+    format!(
+        "the {} entries of epoch {} were not looked at, as the server does not keep them any more (`attorn audit epochs`)",
+        one.size, one.epoch
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

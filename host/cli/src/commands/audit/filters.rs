@@ -77,9 +77,29 @@ enum Decided {
 }
 
 impl Filters {
+    /// Since when entries that are wanted were written, if that matters.
+    pub(super) const fn since(&self) -> Option<Moment> {
+        self.since
+    }
+
     /// Until when entries that are wanted were written, if that matters.
     pub(super) const fn until(&self) -> Option<Moment> {
         self.until
+    }
+
+    /// The decision that entries are to be about.
+    pub(super) const fn about(&self) -> Option<&DecisionId> {
+        self.about.as_ref()
+    }
+
+    /// Whether not all entries are wanted.
+    pub(super) fn is_any(&self) -> bool {
+        !self.query().is_empty()
+    }
+
+    /// Whether a resource is asked for as it stands, which those of users do not.
+    pub(super) const fn is_by_resource_alone(&self) -> bool {
+        self.resource.is_some() && self.user.is_none()
     }
 
     /// The part of a query that says it: `&name=value`, again and again.
