@@ -19,7 +19,8 @@ pub(super) struct Filters {
     /// With this key
     #[arg(long, value_name = "THUMBPRINT", value_parser = parse::id::<KeyThumbprint>)]
     key: Option<KeyThumbprint>,
-    /// On behalf of this user, or about them; a pseudonym of the log's, too
+    /// On behalf of this user, or about them; a pseudonym of the log's, too. What came of a decision, such as uses of its
+    /// grant, names no user: `--about`
     #[arg(long, value_name = "ID", value_parser = parse::id::<UserId>)]
     user: Option<UserId>,
     /// Of agents for which this owner answers
