@@ -308,6 +308,30 @@ async fn mistakes_about_people_and_keys_are_told_with_a_way_out() {
             mistake("key retire kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", 1, "there is no", ""),
         ],
     );
+    // To retire is for ever as well, so the id is typed once more, and nothing leads back.
+    let registrar = stage.cast.staff.registrar.token.clone();
+    stage.check(
+        &registrar,
+        &[
+            mistake("agent retire support-bot", 2, "nothing was retired: nobody typed the id", "give `--yes`"),
+            mistake("agent show support-bot", 0, "", ""),
+            mistake(
+                "user register --provider nowhere --subject s",
+                1,
+                "there is no provider",
+                "`attorn provider list`",
+            ),
+            mistake("user find --provider nowhere --subject s", 1, "there is no provider", "`attorn provider list`"),
+            mistake("agent retire nobody --yes", 1, "there is no agent `nobody`", ""),
+            mistake("agent retire support-bot --yes", 0, "", ""),
+            mistake(
+                "agent resume support-bot",
+                1,
+                "(invalid_state)",
+                "\nhelp: that is for ever: register it anew under",
+            ),
+        ],
+    );
     let eraser = stage.cast.staff.admin.hire("eraser", &[attorn_core::Duty::Eraser]).await.token.clone();
     stage.check(&eraser, &[mistake(format!("user erase {nobody} --yes"), 1, "there is no user", "")]);
     process.kill().await;

@@ -11,6 +11,7 @@ use attorn_core::{AgentId, LabelName, Owner, SpiffeId};
 use clap::{ArgGroup, Args, Subcommand};
 
 use crate::ceiling::CeilingArgs;
+use crate::confirm::ForEver;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -32,7 +33,7 @@ pub(crate) enum Agent {
     /// Let a suspended agent go on; what was delegated to it stays ended, and users sign in and delegate anew
     Resume(Change),
     /// Retire an agent for ever; its id stays taken
-    Retire(Change),
+    Retire(Retire),
     /// Say anew what an agent may do at the very most: it holds for its very next request
     Ceiling(Box<Ceiling>),
     /// An agent's keys
@@ -94,6 +95,23 @@ pub(crate) struct Change {
     reason: Option<String>,
 }
 
+const RETIRES: ForEver = ForEver { does: "retires the agent", not_done: "nothing was retired", noun: "agent" };
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn agent retire support-bot --reason 'replaced by support-bot-2'
+  attorn agent retire support-bot --yes
+
+It is for ever: no agent gets this id again, and nothing brings this one back. `attorn agent suspend` stops it as soon, and can
+be taken back.")]
+pub(crate) struct Retire {
+    /// Do not ask for the id to be typed
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    change: Change,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   attorn agent ceiling support-bot --allow 'answer-questions:without-user:faq.read:article/42'
@@ -129,7 +147,12 @@ impl Agent {
             }
             Self::Suspend(change) => change.run(context, "suspend").await,
             Self::Resume(change) => change.run(context, "resume").await,
-            Self::Retire(change) => change.run(context, "retire").await,
+            Self::Retire(Retire { yes, change }) => {
+                if !yes {
+                    RETIRES.confirm(&change.id)?;
+                }
+                change.run(context, "retire").await
+            }
             Self::Ceiling(ceiling) => ceiling.run(context).await,
             Self::Key(key) => key.run(context).await,
             Self::Identity(identity) => identity.run(context).await,
