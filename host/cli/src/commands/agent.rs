@@ -15,7 +15,7 @@ use crate::confirm::ForEver;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::key_source::KEY_SOURCES;
+use crate::key_source::{KEY_SOURCES, RegisteredKey};
 use crate::page::{Page, note_next};
 use crate::parse::{self, Span};
 
@@ -186,15 +186,15 @@ impl Register {
             keys: key.into_iter().collect(),
             identities,
         };
-        let made = registered.as_ref().and_then(|key| key.made()).map(|path| path.display().to_string());
+        let made = registered.as_ref().and_then(RegisteredKey::where_it_is);
         let done = client.post("/v1/agents", &body).await;
         let agent: agents::Agent = match registered {
             Some(key) => key.settle(done)?,
             None => done?,
         };
         show::print(&context.output, &agent)?;
-        if let Some(path) = made {
-            context.output.note(format!("its private key is in `{path}`, and nowhere else"));
+        if let Some(made) = made {
+            context.output.note(made);
         }
         Ok(Exit::Done)
     }
