@@ -252,6 +252,16 @@ fn questions_to_the_log_that_mean_nothing_are_refused() {
 fn the_server_s_url_is_checked_before_anything_is_sent() {
     let error = Cli::try_parse_from(["attorn", "--server", "http://attorn.example", "agent", "list"]).unwrap_err();
     assert!(error.to_string().contains("plain http is used only on loopback"), "{error}");
+    for (given, meant) in [
+        ("127.0.0.1:7400", "it is `http://127.0.0.1:7400`"),
+        ("localhost:7400", "it is `http://localhost:7400`"),
+        ("attorn.example", "it is `https://attorn.example`"),
+    ] {
+        let error = Cli::try_parse_from(["attorn", "--server", given, "agent", "list"]).unwrap_err().to_string();
+        assert!(error.contains("cannot be the server's URL: ") && error.contains(meant), "{error}");
+    }
+    let error = Cli::try_parse_from(["attorn", "--server", "a b", "agent", "list"]).unwrap_err().to_string();
+    assert!(!error.contains("with how it is spoken to"), "{error}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use attorn_agent::ServerUrl;
 use attorn_api::agents::Permission;
 use attorn_core::{ActionPattern, EntitlementPattern, LabelName, ParseError, ResourcePattern, SqlName};
 use serde::de::DeserializeOwned;
@@ -73,6 +74,17 @@ impl FromStr for Moment {
         ms.map(|ms| Self { ms })
             .ok_or_else(|| "it is no time; how long ago, as `24h`, or a time as `2026-01-02T03:04:05Z`".into())
     }
+}
+
+/// The server's URL. Whoever leaves out how it is spoken to is told.
+pub(crate) fn server_url(text: &str) -> Result<ServerUrl, String> {
+    text.parse().map_err(|error: attorn_agent::Error| {
+        let meant = ["http", "https"].map(|scheme| format!("{scheme}://{text}"));
+        match meant.iter().find(|meant| meant.parse::<ServerUrl>().is_ok()) {
+            Some(meant) if !text.contains("://") => format!("{error}; with how it is spoken to, it is `{meant}`"),
+            _ => error.to_string(),
+        }
+    })
 }
 
 /// `with` or `without`: whether there is a user.
