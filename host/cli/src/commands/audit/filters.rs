@@ -62,10 +62,10 @@ pub(super) struct Filters {
     /// Of this type: `grant_used`
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<EntryType>,
-    /// Written since then: `24h` ago, or at a time
+    /// Written since then: `24h` or `1w` ago, `2026-01-02` (midnight in UTC), or `2026-01-02T03:04:05Z`
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
-    /// Written until then
+    /// Written until then, said in the same way
     #[arg(long, value_name = "TIME")]
     until: Option<Moment>,
 }
