@@ -67,6 +67,20 @@ async fn what_was_denied_in_the_last_hours_is_listed_of_every_epoch() {
     process.kill().await;
 }
 
+/// What does not happen by itself when the log has a new key.
+fn says_what_is_next(stage: &Stage) {
+    let output = stage.attorn(&["key", "rotate-log"]);
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(output.status.success(), "{said:?}");
+    let origin = said[0].split_whitespace().find(|word| word.starts_with("attorn/log-")).unwrap().trim_end_matches(',');
+    assert!(origin.ends_with("/2"), "{said:?}");
+    for step in
+        ["`attorn serve`", "`attorn audit key > log.key`", "witnesses", &format!("`{origin}`"), "`attorn backup`"]
+    {
+        assert!(said[1].contains(step), "{step}: {}", said[1]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_list_says_how_much_was_looked_at() {
     let (stage, process) = Stage::set().await;
@@ -88,7 +102,7 @@ async fn an_empty_list_says_how_much_was_looked_at() {
     assert_eq!((code, note.as_str()), (Some(0), ""));
     assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["entries"], json!([]));
     process.kill().await;
-    stage.done(&["key", "rotate-log"]);
+    says_what_is_next(&stage);
     let process = stage.start().await;
     let (_, _, note) = stage.audit(&["list", "--agent", "nosuch", "--since", "24h"]);
     assert!(note.contains(" of 2 epochs matches\n"), "{note}");

@@ -35,6 +35,9 @@ pub(crate) enum Audit {
     /// List entries: all, or those that filters take (duty: auditor, as for all that asks the server)
     List(list::List),
     /// List the log's epochs: why each ended, and with what key it is verified
+    #[command(after_help = "Examples:
+  attorn audit epochs
+  attorn audit epochs --json | jq -r '.epochs[].key'")]
     Epochs,
     /// Tell a decision as a story, or show another entry
     Show(Show),
@@ -92,6 +95,34 @@ pub(crate) struct Receipt {
     /// Wait until a checkpoint counts the entry that is on disk, or that enough witnesses cosigned
     #[arg(long, value_enum, value_name = "HOW")]
     wait: Option<Wait>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "With --json: its id, its name, log and epoch, and the same line (`vkey`).
+
+Examples:
+  attorn audit key > log.key                           once; keep it where the server cannot write
+  attorn audit key --epoch 1 > epoch-1.key             of the log's first epoch, for its receipts (duty: auditor)
+
+It is what the server says: give the key to whoever verifies by another way than the server itself.")]
+pub(crate) struct Key {
+    /// Of this epoch of the log (`attorn audit epochs`), instead of the one that it is in
+    #[arg(long, value_name = "EPOCH")]
+    epoch: Option<u64>,
+}
+
+impl Key {
+    async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let text = match self.epoch {
+            None => context.anybody()?.text("/v1/audit/key").await?,
+            Some(epoch) => epochs::key(&context.operator()?, epoch).await?,
+        };
+        if context.output.json {
+            return context.output.json(&signed::key(&text)?).map(|()| Exit::Done);
+        }
+        context.output.line(text.trim_end());
+        Ok(Exit::Done)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -168,14 +199,7 @@ impl Audit {
             }
             Self::Verify(verify) => verify.run(context).await,
             Self::Export(export) => export.run(context).await,
-            Self::Key => {
-                let text = context.anybody()?.text("/v1/audit/key").await?;
-                if output.json {
-                    return output.json(&signed::key(&text)?).map(|()| Exit::Done);
-                }
-                output.line(text.trim_end());
-                Ok(Exit::Done)
-            }
+            Self::Key(key) => key.run(context).await,
         }
     }
 }
