@@ -1,17 +1,39 @@
 //! Arguments that are parsed where they come in.
 
+use std::ffi::OsStr;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use attorn_agent::ServerUrl;
 use attorn_api::agents::Permission;
 use attorn_core::{ActionPattern, EntitlementPattern, LabelName, ParseError, ResourcePattern, SqlName};
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::{Arg, Command};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 /// An id, or what is wrong with it and what would be right.
 pub(crate) fn id<T: FromStr<Err = ParseError>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: ParseError| format!("{error}; {}", error.help()))
+}
+
+/// One of what has names, for those who complete a line, too.
+#[derive(Clone, Copy)]
+pub(crate) struct OneOf<T> {
+    pub(crate) parse: fn(&str) -> Result<T, String>,
+    pub(crate) names: fn() -> Vec<&'static str>,
+}
+
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for OneOf<T> {
+    type Value = T;
+
+    fn parse_ref(&self, command: &Command, of: Option<&Arg>, value: &OsStr) -> Result<T, clap::Error> {
+        self.parse.parse_ref(command, of, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new((self.names)().into_iter().map(PossibleValue::new)))
+    }
 }
 
 /// A span of time.

@@ -86,6 +86,9 @@ pub(crate) struct Which {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn agent suspend support-bot --reason 'INC-4711'
+  attorn agent resume support-bot --reason 'INC-4711 is closed'")]
 pub(crate) struct Change {
     /// Its id
     #[arg(value_parser = parse::id::<AgentId>)]

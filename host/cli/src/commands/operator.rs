@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::time_or_dash;
 use crate::page::{Page, note_next};
-use crate::parse;
+use crate::parse::{self, OneOf};
 
 /// Who administers.
 #[derive(Debug, Subcommand)]
@@ -36,9 +36,8 @@ pub(crate) struct Register {
     /// Its id, never used again for another
     #[arg(value_parser = parse::id::<OperatorId>)]
     id: OperatorId,
-    /// What it may do; repeat it, or join with commas. No duty implies another: registrar,
-    /// `policy_admin`, `policy_weakener`, approver, auditor, thawer, eraser, admin
-    #[arg(long, required = true, value_delimiter = ',', value_parser = parse::id::<Duty>)]
+    /// What it may do; repeat it, or join with commas. No duty implies another
+    #[arg(long, required = true, value_delimiter = ',', value_parser = DUTY)]
     duty: Vec<Duty>,
 }
 
@@ -65,6 +64,9 @@ pub(crate) struct Revoked {
     #[command(flatten)]
     why: Why,
 }
+
+const DUTY: OneOf<Duty> =
+    OneOf { parse: parse::id::<Duty>, names: || Duty::ALL.iter().map(|duty| duty.as_str()).collect() };
 
 impl Operator {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {

@@ -1,13 +1,13 @@
 //! Filters of entries, as `list` and `watch` take them. They must all hold.
 
-use attorn_api::audit::EntryType;
+use attorn_api::audit::{EntryType, NoEntryType};
 use attorn_core::{
     ActionPattern, AgentId, DecisionId, DelegationId, GrantId, KeyThumbprint, OperatorId, Owner, PolicyId, Purpose,
     ReasonCode, ResourcePattern, SessionId, UserId,
 };
 use clap::{Args, ValueEnum};
 
-use crate::parse::{self, Moment};
+use crate::parse::{self, Moment, OneOf};
 
 /// Which entries.
 #[derive(Debug, Args, Default)]
@@ -59,8 +59,8 @@ pub(super) struct Filters {
     /// With this reason code
     #[arg(long, value_name = "CODE", value_parser = parse::id::<ReasonCode>)]
     reason: Option<ReasonCode>,
-    /// Of this type: `grant_used`
-    #[arg(long = "type", value_name = "TYPE")]
+    /// Of this type: `grant_used`; a wrong one is answered with all that there are
+    #[arg(long = "type", value_name = "TYPE", value_parser = TYPE, hide_possible_values = true)]
     kind: Option<EntryType>,
     /// Written since then: `24h` or `1w` ago, `2026-01-02` (midnight in UTC), or `2026-01-02T03:04:05Z`
     #[arg(long, value_name = "TIME")]
@@ -69,6 +69,11 @@ pub(super) struct Filters {
     #[arg(long, value_name = "TIME")]
     until: Option<Moment>,
 }
+
+const TYPE: OneOf<EntryType> = OneOf {
+    parse: |text| text.parse().map_err(|error: NoEntryType| error.to_string()),
+    names: || EntryType::ALL.iter().map(|one| one.as_str()).collect(),
+};
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Decided {
