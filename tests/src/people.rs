@@ -46,8 +46,8 @@ impl Operator {
 }
 
 impl Operator {
-    /// Have another operator, whose token a restore has ended, get a new one. This one is an admin, or the bootstrap
-    /// token.
+    /// Have another operator get a new token. This one is an admin, or the bootstrap token where a restore has ended
+    /// theirs.
     pub async fn renew(&self, other: &Self) -> Self {
         let renewed: RegisteredOperator =
             self.act(format!("/v1/operators/{}/renew", other.id)).await.expect(200).json();

@@ -153,7 +153,18 @@ async fn an_export_is_verified_without_the_server() {
     let early = stage.path("early");
     fs::write(&early, stage.audit(&["checkpoint"]).good().stdout).unwrap();
     stage.grow(5).await;
-    stage.audit(&["export", "--dir", &dir]).good();
+    // Programs are told what was written.
+    let written = stage.audit(&["export", "--dir", &dir, "--json"]).good().json();
+    let entries = written["entries"].as_u64().unwrap();
+    assert_eq!((&written["directory"], &written["not_kept"]), (&json!(dir), &json!([])), "{written}");
+    assert_eq!(
+        (&written["checkpoint"]["size"], &written["origin"]),
+        (&json!(entries), &written["checkpoint"]["origin"])
+    );
+    assert_eq!(fs::read_to_string(stage.path("export/entries.jsonl")).unwrap().lines().count() as u64, entries);
+    let file = stage.path("whole.export").display().to_string();
+    let written = stage.audit(&["export", "--out", &file, "--json"]).good().json();
+    assert_eq!((&written["file"], written["entries"].as_u64() >= Some(entries)), (&json!(file), true), "{written}");
     stage.audit(&["export", "--dir", &dir]).refused(1, "what is there is never overwritten");
     let late = stage.path("late");
     stage.grow(5).await;

@@ -221,6 +221,27 @@ async fn a_user_is_found_by_the_id_that_operators_know_until_they_are_erased() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whatever_names_a_user_is_found_by_them() {
+    let scene = Behalf::new().await;
+    let delegation = scene.delegated().await;
+    let own = scene.read(&scene.bot, &delegation).await;
+    let part = scene.offered(&scene.bot, &delegation, &scene.helper).await;
+    let registrar = &scene.staff.registrar;
+    let name = format!("user/{}/risk", delegation.user);
+    registrar.post("/v1/facts", &json!({ "facts": [{ "name": name, "value": "low" }] })).await.expect(200);
+    registrar.post("/v1/facts/delete", &json!({ "names": [name] })).await.expect(200);
+    registrar.post(format!("/v1/delegations/{}/revoke", part.id), &json!({})).await.expect(200);
+    let (auditor, entries) = (&scene.staff.auditor, scene.entries().await);
+    let decided = &entries[usize::try_from(own.entry.index).unwrap()];
+    let pseudonym = decided["on_behalf"]["user"].as_str().unwrap().to_owned();
+    let hers = |body: &Value| body.to_string().contains(&pseudonym);
+    check(auditor, &entries, &format!("user={}", delegation.user), hers).await;
+    for kind in ["delegation_accepted", "delegation_revoked", "facts_set", "facts_deleted"] {
+        check(auditor, &entries, &format!("user={}&type={kind}", delegation.user), |body| body["type"] == kind).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_index_that_is_gone_or_cut_off_is_as_good_as_before() {
     let fresh = Fresh::make().await;
     let mut process = Process::start(&fresh.config, &fresh.reach).await;

@@ -196,13 +196,35 @@ async fn a_policy_that_cannot_be_loaded_denies() {
         assert_eq!((answer.decision, answer.reasons[0].code.as_str()), (DecisionKind::Deny, "policy_failed"));
         let entry = &entries(&cast).await[usize::try_from(answer.entry.index).unwrap()].0;
         assert_eq!(entry["policies"][0]["outcome"], "failed:not_runnable");
+        shown_as_not_loaded(&fresh, &cast, &digest).await;
         process.kill().await;
     }
     std::fs::remove_file(&file).unwrap();
     std::fs::write(&file, good).unwrap();
     let process = Process::start(&fresh.config, &fresh.reach).await;
     assert_eq!(cast.bot.decide(&ask()).await.decision, DecisionKind::Allow);
+    let policy: Value = cast.staff.policy_admin.get("/v1/policies/read-only").await.expect(200).json();
+    assert_eq!((&policy["versions"][0]["not_loaded"], policy["versions"][0]["load"].is_object()), (&Value::Null, true));
     process.kill().await;
+}
+
+/// Nobody takes a policy that denies all for one that works.
+async fn shown_as_not_loaded(fresh: &Fresh, cast: &Cast, digest: &str) {
+    let get = async |path: &str| -> Value { cast.staff.policy_admin.get(path).await.expect(200).json() };
+    let (list, policy) = (get("/v1/policies").await, get("/v1/policies/read-only").await);
+    let shown = &policy["versions"][0];
+    assert_eq!((&shown["active"], &shown["load"]), (&true.into(), &Value::Null));
+    for why in [&list["policies"][0]["active"]["not_loaded"], &shown["not_loaded"]] {
+        assert!(why.as_str().is_some_and(|why| why.contains(digest)), "{why}");
+    }
+    for verb in [&["list"][..], &["show", "read-only"]] {
+        let mut command = std::process::Command::new(attorn_tests::process::binary());
+        command.arg("policy").args(verb).env("ATTORN_URL", &fresh.reach.url);
+        let output = command.env("ATTORN_TOKEN", &cast.staff.policy_admin.token).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        assert!(said.contains("NOT LOADED") && said.contains(digest), "{said}");
+        assert!(said.contains("`attorn policy activate read-only 1`"), "{said}");
+    }
 }
 
 fn find(directory: &std::path::Path, digest: &str) -> Option<std::path::PathBuf> {

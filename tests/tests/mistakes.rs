@@ -105,7 +105,12 @@ fn about_files() -> Vec<Mistake> {
         mistake("audit verify --dir export --policy notes.txt", 2, "witness policy", ""),
         mistake("audit verify --dir export --file log.export", 2, "cannot be used with", ""),
         mistake("audit verify --config nothing", 1, not_there, "`attorn init` makes a configuration"),
-        mistake("audit verify --config attorn/attorn.toml", 1, "is in use", "end that one"),
+        mistake(
+            "audit verify --config attorn/attorn.toml",
+            1,
+            "is in use",
+            "help: a server runs on it: `attorn audit verify` without `--config` asks that server",
+        ),
     ]
 }
 
@@ -122,8 +127,18 @@ fn about_entries() -> Vec<Mistake> {
         mistake("audit verify --since nothing", 1, not_there, "`attorn audit checkpoint` prints one"),
         mistake("audit list --from 1/2 --epoch 3", 2, "`--epoch` is another", "leave `--epoch` out"),
         mistake("audit export --out nothing/log.export", 1, not_there, "has to be there"),
-        mistake("audit receipt dec_0123456789abcdef0123456789abcdef", 1, "there is no decision", ""),
-        mistake("audit replay dec_0123456789abcdef0123456789abcdef", 1, "there is no decision", ""),
+        mistake(
+            "audit receipt dec_0123456789abcdef0123456789abcdef",
+            1,
+            "there is no decision",
+            "\nhelp: `attorn audit list --type decision",
+        ),
+        mistake(
+            "audit replay dec_0123456789abcdef0123456789abcdef",
+            1,
+            "there is no decision",
+            "\nhelp: `attorn audit list --type decision",
+        ),
         mistake("audit checkpoint --wait witnessed", 1, "no witnesses are configured", "or wait for `checkpointed`"),
         mistake("audit export --out notes.txt", 1, "File exists", "never overwritten"),
         mistake("audit export --dir other", 1, "`other`", "never overwritten"),
@@ -306,6 +321,30 @@ async fn mistakes_about_people_and_keys_are_told_with_a_way_out() {
             mistake(format!("user erase {nobody}"), 2, "nothing was erased: nobody typed the id", "give `--yes`"),
             mistake("key retire x", 2, "is no", ""),
             mistake("key retire kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", 1, "there is no", ""),
+        ],
+    );
+    // To retire is for ever as well, so the id is typed once more, and nothing leads back.
+    let registrar = stage.cast.staff.registrar.token.clone();
+    stage.check(
+        &registrar,
+        &[
+            mistake("agent retire support-bot", 2, "nothing was retired: nobody typed the id", "give `--yes`"),
+            mistake("agent show support-bot", 0, "", ""),
+            mistake(
+                "user register --provider nowhere --subject s",
+                1,
+                "there is no provider",
+                "`attorn provider list`",
+            ),
+            mistake("user find --provider nowhere --subject s", 1, "there is no provider", "`attorn provider list`"),
+            mistake("agent retire nobody --yes", 1, "there is no agent `nobody`", ""),
+            mistake("agent retire support-bot --yes", 0, "", ""),
+            mistake(
+                "agent resume support-bot",
+                1,
+                "(invalid_state)",
+                "\nhelp: that is for ever: register it anew under",
+            ),
         ],
     );
     let eraser = stage.cast.staff.admin.hire("eraser", &[attorn_core::Duty::Eraser]).await.token.clone();

@@ -207,12 +207,17 @@ async fn what_means_nothing_is_refused() {
     let refused = world.staff.auditor.post("/v1/replays/history", &body).await.refused(403, "missing_duty");
     assert!(refused.help.is_some_and(|help| help.contains("policy_admin")));
     world.staff.policy_admin.post("/v1/replays/history", &body).await.refused(403, "missing_duty");
+    let body = json!({ "a": recorded(), "b": with(json!({ "idle": null, "read-only": 1 })) });
+    world.staff.auditor.post("/v1/replays/history", &body).await.refused(403, "missing_duty");
     assert_eq!(world.log_size().await, size);
     // Beyond the end there is nothing, and that is no error.
     for query in ["from=99999999", "from=7&to=3", "from=0&to=0"] {
         let page = page(&world, query, recorded(), recorded()).await;
         assert_eq!((page.decisions, page.next), (0, None), "{query}");
     }
+    // To leave a policy out runs nothing that is not in force.
+    let body = json!({ "a": recorded(), "b": with(json!({ "read-only": null })) });
+    world.staff.auditor.post("/v1/replays/history", &body).await.expect(200);
 }
 
 /// More decisions than one call looks at, while others are made.

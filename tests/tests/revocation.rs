@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use attorn_api::decisions::{DecisionAnswer, DecisionKind, Grant};
 use attorn_api::grants::GrantDetails;
 use attorn_core::Duty;
+use attorn_tests::people::bootstrap;
 use attorn_tests::world::{ask, server_registration};
 use attorn_tests::{Call, Machine, World};
 use serde_json::{Value, json};
@@ -261,4 +262,38 @@ async fn race_a_suspension(world: &Arc<World>) {
     assert!(entries[..at].iter().any(|entry| is_allow(&entry)), "nothing was allowed before the suspension");
     assert_eq!(entries[at..].iter().find(is_allow), None, "something was allowed after the suspension");
     assert!(entries[at + 1..].iter().all(|entry| entry["reasons"][0]["code"] == "agent_suspended"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_leaked_ends_when_its_operator_gets_a_new_one() {
+    let world = World::new().await;
+    let staff = &world.staff;
+    let leaked = staff.auditor.clone();
+    leaked.get("/v1/audit/entries?limit=1").await.expect(200);
+    // Nobody but an admin does it.
+    leaked.act("/v1/operators/auditor/renew").await.refused(403, "missing_duty");
+    leaked.get("/v1/audit/entries?limit=1").await.expect(200);
+    let auditor = staff.admin.renew(&leaked).await;
+    leaked.get("/v1/audit/entries?limit=1").await.refused(401, "unauthenticated");
+    let last: Value = auditor.get("/v1/audit/entries?type=operator_renewed&order=newest&limit=1").await.json();
+    let about = &last["entries"][0]["body"]["about"];
+    assert_eq!((&about["id"], &about["token_ended"]), (&json!("auditor"), &json!(true)), "{last}");
+    assert!(!last.to_string().contains(&auditor.token));
+    // They have what duties they had, and an admin may renew themselves, also the last one.
+    auditor.post("/v1/agents/support-bot/suspend", &json!({})).await.refused(403, "missing_duty");
+    let admin = staff.admin.renew(&staff.admin).await;
+    staff.admin.get("/v1/operators").await.refused(401, "unauthenticated");
+    // Of two at once one counts, and the other is told.
+    let again = || admin.act("/v1/operators/auditor/renew");
+    let (one, other) = tokio::join!(again(), again());
+    let tokens = [one, other].into_iter().filter(|answer| answer.status == 200);
+    let tokens: Vec<Value> = tokens.map(|answer| answer.json()).collect();
+    let mut good = 0;
+    for token in &tokens {
+        let auditor = bootstrap(&world.reach, token["token"].as_str().unwrap());
+        good += u32::from(auditor.get("/v1/audit/entries?limit=1").await.status == 200);
+    }
+    assert!(!tokens.is_empty() && good == 1, "{good} of {}", tokens.len());
+    admin.act("/v1/operators/auditor/revoke").await.expect(200);
+    admin.act("/v1/operators/auditor/renew").await.refused(409, "invalid_state");
 }

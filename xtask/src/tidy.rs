@@ -4,6 +4,7 @@
 //! nor a clone with history.
 
 mod documents;
+mod left;
 mod lock;
 mod plugins;
 mod source;
@@ -63,6 +64,7 @@ fn findings(workspace: &Workspace) -> Result<Vec<Finding>, String> {
         findings.extend(documents::check_tasks(file));
         findings.extend(documents::check_samples(&tree, file));
     }
+    findings.extend(left::check(&tree));
     findings.extend(plugins::check(&tree));
     findings.extend(documents::check_code_map(&tree, &workspace.describe()?.members));
     Ok(findings)

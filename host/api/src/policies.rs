@@ -154,6 +154,9 @@ pub struct PolicyVersion {
     /// Who signed its component, if it came with a signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<VersionSigner>,
+    /// Why it could not be loaded when the server started, where it is in force: what it is asked about is denied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_loaded: Option<String>,
 }
 
 /// Who signed the component of a version.
@@ -289,6 +292,9 @@ pub struct ActiveVersion {
     /// Who signed its component, if it came with a signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<VersionSigner>,
+    /// Why it could not be loaded when the server started, where it is in force: what it is asked about is denied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_loaded: Option<String>,
 }
 
 /// Put a version in force.

@@ -8,6 +8,7 @@ use clap::{Args, Parser};
 use crate::commands::Command;
 use crate::context::Context;
 use crate::output::Output;
+use crate::parse;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,6 +47,7 @@ pub(crate) struct Global {
         env = "ATTORN_URL",
         value_name = "URL",
         default_value = "http://127.0.0.1:7400",
+        value_parser = parse::server_url,
         help_heading = "Global options"
     )]
     server: ServerUrl,

@@ -252,6 +252,16 @@ fn questions_to_the_log_that_mean_nothing_are_refused() {
 fn the_server_s_url_is_checked_before_anything_is_sent() {
     let error = Cli::try_parse_from(["attorn", "--server", "http://attorn.example", "agent", "list"]).unwrap_err();
     assert!(error.to_string().contains("plain http is used only on loopback"), "{error}");
+    for (given, meant) in [
+        ("127.0.0.1:7400", "it is `http://127.0.0.1:7400`"),
+        ("localhost:7400", "it is `http://localhost:7400`"),
+        ("attorn.example", "it is `https://attorn.example`"),
+    ] {
+        let error = Cli::try_parse_from(["attorn", "--server", given, "agent", "list"]).unwrap_err().to_string();
+        assert!(error.contains("cannot be the server's URL: ") && error.contains(meant), "{error}");
+    }
+    let error = Cli::try_parse_from(["attorn", "--server", "a b", "agent", "list"]).unwrap_err().to_string();
+    assert!(!error.contains("with how it is spoken to"), "{error}");
 }
 
 #[test]
@@ -403,7 +413,15 @@ fn what_the_help_shows_parses() {
         "audit receipt dec_0123456789abcdef0123456789abcdef --wait witnessed",
         "audit export --out log.txt",
         "audit export --dir d --witnessed",
+        "audit export --epoch 1 --out epoch-1.export",
         "audit key",
+        "audit key --epoch 1",
+        "audit list --since 1w --wide",
+        "audit list --since 2026-01-02 --about dec_0123456789abcdef0123456789abcdef",
+        "agent suspend support-bot --reason INC-4711",
+        "agent retire support-bot --yes --reason replaced",
+        "fact import owners.jsonl",
+        "operator revoke carol --reason left",
         "completions zsh",
     ] {
         if let Err(error) = parse(line) {
@@ -430,6 +448,25 @@ fn a_permission_is_one_argument() {
     let fields = ["attorn", "delegation", "offer", DELEGATION, "--key", "k", "--to", "b", "--permission", own];
     let error = Cli::try_parse_from(fields).unwrap_err().to_string();
     assert!(error.contains("is no resource pattern"), "{error}");
+}
+
+#[test]
+fn a_shell_completes_what_has_names() {
+    let mut script = Vec::new();
+    clap_complete::generate(
+        clap_complete::Shell::Bash,
+        &mut <Cli as clap::CommandFactory>::command(),
+        "attorn",
+        &mut script,
+    );
+    let script = String::from_utf8(script).unwrap();
+    for values in ["agent_ceiling_changed agent_identity_added ", "registrar policy_admin policy_weakener approver "] {
+        assert!(script.contains(&format!("compgen -W \"{values}")), "{values}");
+    }
+    // They would fill the help, which says how they are found.
+    assert!(!parse("audit list --help").unwrap_err().to_string().contains("agent_ceiling_changed"));
+    let help = parse("operator register --help").unwrap_err().to_string();
+    assert!(help.contains("[possible values: registrar, policy_admin, ") && !help.contains('`'), "{help}");
 }
 
 #[test]

@@ -83,9 +83,9 @@ impl RegisteredKey {
         done
     }
 
-    /// Where the private half is, if it was made here.
-    pub(crate) fn made(&self) -> Option<&Path> {
-        self.made.as_deref()
+    /// Where the private half is, in words, if it was made here.
+    pub(crate) fn where_it_is(&self) -> Option<String> {
+        self.made.as_ref().map(|path| format!("its private key is in `{}`, and nowhere else", path.display()))
     }
 }
 

@@ -10,6 +10,7 @@ mod args;
 mod bar;
 mod ceiling;
 mod commands;
+mod confirm;
 mod context;
 #[cfg(target_os = "linux")]
 mod demo;

@@ -1,16 +1,39 @@
 //! Arguments that are parsed where they come in.
 
+use std::ffi::OsStr;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use attorn_agent::ServerUrl;
 use attorn_api::agents::Permission;
 use attorn_core::{ActionPattern, EntitlementPattern, LabelName, ParseError, ResourcePattern, SqlName};
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::{Arg, Command};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 /// An id, or what is wrong with it and what would be right.
 pub(crate) fn id<T: FromStr<Err = ParseError>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: ParseError| format!("{error}; {}", error.help()))
+}
+
+/// One of what has names, for those who complete a line, too.
+#[derive(Clone, Copy)]
+pub(crate) struct OneOf<T> {
+    pub(crate) parse: fn(&str) -> Result<T, String>,
+    pub(crate) names: fn() -> Vec<&'static str>,
+}
+
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for OneOf<T> {
+    type Value = T;
+
+    fn parse_ref(&self, command: &Command, of: Option<&Arg>, value: &OsStr) -> Result<T, clap::Error> {
+        self.parse.parse_ref(command, of, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new((self.names)().into_iter().map(PossibleValue::new)))
+    }
 }
 
 /// A span of time.
@@ -36,7 +59,7 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const HELP: &str = "a whole number and one of `ms`, `s`, `m`, `h`, `d`: `30s`, `90d`";
+        const HELP: &str = "a whole number and one of `ms`, `s`, `m`, `h`, `d`, `w`: `30s`, `90d`";
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
         let unit_ms = match unit {
@@ -45,6 +68,7 @@ impl FromStr for Span {
             "m" => 60_000,
             "h" => 3_600_000,
             "d" => 86_400_000,
+            "w" => 7 * 86_400_000,
             _ => return Err(format!("it is no span of time; {HELP}")),
         };
         let number: u64 = number.parse().map_err(|_| format!("it is no span of time; {HELP}"))?;
@@ -55,10 +79,15 @@ impl FromStr for Span {
     }
 }
 
-/// A time: how long ago it was, or as RFC 3339 has it.
+/// A time: how long ago it was, a day, which begins at midnight in UTC, or as RFC 3339 has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment {
     pub(crate) ms: u64,
+}
+
+impl Moment {
+    const HELP: &str = "it is no time; how long ago, as `24h` or `1w`, a day, as `2026-01-02`, which begins at midnight in UTC, or a \
+                        time, as `2026-01-02T03:04:05Z`";
 }
 
 impl FromStr for Moment {
@@ -68,11 +97,23 @@ impl FromStr for Moment {
         if let Ok(span) = text.parse::<Span>() {
             return Ok(Self { ms: now_ms().saturating_sub(span.ms) });
         }
-        let time: Option<jiff::Timestamp> = text.parse().ok();
+        let is_day = text.len() == "2026-01-02".len() && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+        let begin = if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() };
+        let time: Option<jiff::Timestamp> = begin.parse().ok();
         let ms = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
-        ms.map(|ms| Self { ms })
-            .ok_or_else(|| "it is no time; how long ago, as `24h`, or a time as `2026-01-02T03:04:05Z`".into())
+        ms.map(|ms| Self { ms }).ok_or_else(|| Self::HELP.to_owned())
     }
+}
+
+/// The server's URL. Whoever leaves out how it is spoken to is told.
+pub(crate) fn server_url(text: &str) -> Result<ServerUrl, String> {
+    text.parse().map_err(|error: attorn_agent::Error| {
+        let meant = ["http", "https"].map(|scheme| format!("{scheme}://{text}"));
+        match meant.iter().find(|meant| meant.parse::<ServerUrl>().is_ok()) {
+            Some(meant) if !text.contains("://") => format!("{error}; with how it is spoken to, it is `{meant}`"),
+            _ => error.to_string(),
+        }
+    })
 }
 
 /// `with` or `without`: whether there is a user.
@@ -173,7 +214,7 @@ mod tests {
 
     #[test]
     fn spans_that_are_none_are_refused() {
-        for text in ["", "30", "s", "-1s", "+1s", "1.5h", "1 d", "30S", "0s", "1w", "30sd", "٣s", "99999999999999999d"]
+        for text in ["", "30", "s", "-1s", "+1s", "1.5h", "1 d", "30S", "0s", "1y", "30sd", "٣s", "99999999999999999d"]
         {
             assert!(text.parse::<Span>().unwrap_err().contains("`30s`, `90d`"), "{text}");
         }
@@ -181,7 +222,14 @@ mod tests {
 
     #[test]
     fn spans_are_counted_in_milliseconds() {
-        for (text, ms) in [("5ms", 5), ("30s", 30_000), ("5m", 300_000), ("1h", 3_600_000), ("90d", 7_776_000_000)] {
+        for (text, ms) in [
+            ("5ms", 5),
+            ("30s", 30_000),
+            ("5m", 300_000),
+            ("1h", 3_600_000),
+            ("90d", 7_776_000_000),
+            ("2w", 1_209_600_000),
+        ] {
             assert_eq!(text.parse::<Span>(), Ok(Span { ms }));
         }
         assert_eq!(Span { ms: u64::MAX }.ends_at_ms(), u64::MAX);
@@ -189,10 +237,25 @@ mod tests {
 
     #[test]
     fn moments_are_a_while_ago_or_a_time() {
-        for text in ["", "24", "-24h", "yesterday", "2026-01-02", "1969-12-31T23:59:59Z", "2026-01-02T03:04:05"] {
+        for text in [
+            "",
+            "24",
+            "-24h",
+            "yesterday",
+            "2026-13-02",
+            "2026-1-2",
+            "1969-12-31",
+            "20260102",
+            "1969-12-31T23:59:59Z",
+            "2026-01-02T03:04:05",
+        ] {
             assert!(text.parse::<Moment>().unwrap_err().contains("as `24h`"), "{text}");
         }
-        for (text, ms) in [("1970-01-01T00:00:01.5Z", 1_500), ("2026-01-02T04:04:05+01:00", 1_767_323_045_000)] {
+        for (text, ms) in [
+            ("1970-01-01T00:00:01.5Z", 1_500),
+            ("1970-01-02", 86_400_000),
+            ("2026-01-02T04:04:05+01:00", 1_767_323_045_000),
+        ] {
             assert_eq!(text.parse::<Moment>(), Ok(Moment { ms }));
         }
         let before = now_ms();

@@ -61,13 +61,16 @@ pub(crate) struct ActivePolicy {
     pub(crate) digest: String,
     /// What runs it; none if it could not be loaded at start, which denies whatever it is asked about.
     pub(crate) loaded: Option<LoadedPolicy>,
+    /// Why it could not be loaded at start, for operators.
+    pub(crate) not_loaded: Option<String>,
     /// What was counted of it since it was loaded.
     pub(crate) metrics: PolicyMetrics,
 }
 
 impl ActivePolicy {
     pub(crate) fn new(record: PolicyVersionRecord, loaded: Option<LoadedPolicy>) -> Self {
-        Self { digest: record.digest().to_string(), record, loaded, metrics: PolicyMetrics::default() }
+        let digest = record.digest().to_string();
+        Self { digest, record, loaded, not_loaded: None, metrics: PolicyMetrics::default() }
     }
 
     /// The bytes of its machine code and memories; none if it is not loaded.
@@ -270,7 +273,7 @@ async fn at_start(store: &Store, engine: &Arc<Engine>, record: PolicyVersionReco
         Err(error) => {
             let (policy, version) = (&record.policy, record.version);
             tracing::error!(%policy, version, %error, "a policy in force cannot be loaded; what it is asked about is denied");
-            ActivePolicy::new(record, None)
+            ActivePolicy { not_loaded: Some(error.said()), ..ActivePolicy::new(record, None) }
         }
     }
 }

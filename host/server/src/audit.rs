@@ -73,6 +73,13 @@ pub(crate) async fn receipt(app: Arc<App>, call: Call) -> Result<Reply, Failure>
     receipt_of(&app, &call, &entry(&app, &call).await?).await
 }
 
+/// There is no such decision.
+pub(crate) fn no_decision(id: DecisionId) -> Failure {
+    Failure::not_found("decision", id).with_help(
+        "`attorn audit list --type decision --since 24h` lists decisions, and `attorn audit show` an entry's",
+    )
+}
+
 /// The receipt of the entry that records a decision.
 pub(crate) async fn decision_receipt(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let id: DecisionId = call.path("decision_id")?;
@@ -81,7 +88,7 @@ pub(crate) async fn decision_receipt(app: Arc<App>, call: Call) -> Result<Reply,
         Err(error) if error.damage().is_some() => return receipt_without_record(&app, &call, (id, error.into())).await,
         record => record?,
     };
-    let record = record.ok_or_else(|| Failure::not_found("decision", id))?;
+    let record = record.ok_or_else(|| no_decision(id))?;
     match of_decision(&app, id, &record).await? {
         Some(OfDecision { entry, earlier: Some(known), .. }) => {
             Ok(Reply::text(epochs::receipt_of(&app, known, entry.at.index).await?))
@@ -178,7 +185,7 @@ pub(crate) async fn decision(app: Arc<App>, call: Call) -> Result<Reply, Failure
         Err(failure) if failure.problem.code == ProblemCode::LogDamaged => {
             return Err(record::accepted(&app, id).await?.unwrap_or(failure));
         }
-        record => record?.ok_or_else(|| Failure::not_found("decision", id))?,
+        record => record?.ok_or_else(|| no_decision(id))?,
     };
     let text = kept::read_text(&app, &Key::decision(&id), record.text).await?;
     let erased = || kept::erased(format!("the user of the decision `{id}` was erased, and its record with them"));

@@ -21,7 +21,7 @@ use attorn_store::{Batch, FileError, Key, KeyKind, Require};
 use axum::http::StatusCode;
 use serde_json::json;
 
-use crate::active::{SETTINGS_BYTES_MAX, load_new};
+use crate::active::{ActivePolicy, SETTINGS_BYTES_MAX, load_new};
 use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
@@ -160,14 +160,15 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let after = call.query::<PolicyId>("after")?.map(|id| Key::policy(&id));
     let (records, more) = page::<PolicyRecord>(&app, KeyKind::Policy, after, call.limit()?).await?;
     let signers = signatures::Signers::of(&app.store).await?;
-    let in_force = |record: &PolicyVersionRecord| api::ActiveVersion {
-        signer: signers.of_version(record),
-        ..wire::in_force(record)
+    let in_force = |policy: &ActivePolicy| api::ActiveVersion {
+        signer: signers.of_version(&policy.record),
+        not_loaded: policy.not_loaded.clone(),
+        ..wire::in_force(&policy.record)
     };
     let summary = |policy: &PolicyRecord| api::PolicySummary {
         id: policy.id.to_string(),
         latest_version: policy.latest_version,
-        active: active.policy(&policy.id).map(|policy| in_force(&policy.record)),
+        active: active.policy(&policy.id).map(|policy| in_force(policy)),
         before: policy.before.last().copied(),
     };
     let policies: Vec<_> = records.iter().map(summary).collect();
@@ -195,6 +196,7 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         versions.extend(record.map(|record| api::PolicyVersion {
             paused,
             signer: signers.of_version(&record.value),
+            not_loaded: in_force.and_then(|policy| policy.not_loaded.clone()),
             ..wire::shown(&record.value, in_force.is_some(), loaded, report)
         }));
     }

@@ -150,6 +150,14 @@ async fn entries_of_earlier_epochs_are_read_proved_and_searched() {
     let (_, out, _) = say(&["receipt", &format!("1/{index}")]);
     assert_eq!(out, text.text());
     receipts_say_which_key_is_wanted(&stage, &old_key.to_string(), &allowed.entry.index.to_string());
+    for (arguments, key) in [(&["key", "--epoch", "1"][..], &old_key), (&["key", "--epoch", "2"], &stage.key().await)] {
+        assert_eq!(say(arguments).1.trim_end(), key.to_string(), "{arguments:?}");
+    }
+    assert_eq!(serde_json::from_str::<Value>(&say(&["key", "--epoch", "1", "--json"]).1).unwrap()["epoch"], 1);
+    let (code, _, said) = say(&["key", "--epoch", "9"]);
+    assert!(code == Some(1) && said.contains("the log has no epoch 9\nhelp: `attorn audit epochs`"), "{said}");
+    let (_, out, _) = say(&["show", &format!("1/{index}")]);
+    assert!(out.contains("log.key is the key of epoch 1, as you keep it"), "{out}");
     let (_, out, _) = say(&["epochs"]);
     assert!(out.contains("key rotated") && out.contains(&old_key.to_string()), "{out}");
 

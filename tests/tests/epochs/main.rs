@@ -6,6 +6,7 @@
 mod checkpoints;
 mod entries;
 mod forked;
+mod lists;
 mod lost;
 mod records;
 mod replays;

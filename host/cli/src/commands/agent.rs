@@ -11,10 +11,11 @@ use attorn_core::{AgentId, LabelName, Owner, SpiffeId};
 use clap::{ArgGroup, Args, Subcommand};
 
 use crate::ceiling::CeilingArgs;
+use crate::confirm::ForEver;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::key_source::KEY_SOURCES;
+use crate::key_source::{KEY_SOURCES, RegisteredKey};
 use crate::page::{Page, note_next};
 use crate::parse::{self, Span};
 
@@ -32,7 +33,7 @@ pub(crate) enum Agent {
     /// Let a suspended agent go on; what was delegated to it stays ended, and users sign in and delegate anew
     Resume(Change),
     /// Retire an agent for ever; its id stays taken
-    Retire(Change),
+    Retire(Retire),
     /// Say anew what an agent may do at the very most: it holds for its very next request
     Ceiling(Box<Ceiling>),
     /// An agent's keys
@@ -85,6 +86,9 @@ pub(crate) struct Which {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn agent suspend support-bot --reason 'INC-4711'
+  attorn agent resume support-bot --reason 'INC-4711 is closed'")]
 pub(crate) struct Change {
     /// Its id
     #[arg(value_parser = parse::id::<AgentId>)]
@@ -92,6 +96,23 @@ pub(crate) struct Change {
     /// Why; kept in the audit log
     #[arg(long)]
     reason: Option<String>,
+}
+
+const RETIRES: ForEver = ForEver { does: "retires the agent", not_done: "nothing was retired", noun: "agent" };
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn agent retire support-bot --reason 'replaced by support-bot-2'
+  attorn agent retire support-bot --yes
+
+It is for ever: no agent gets this id again, and nothing brings this one back. `attorn agent suspend` stops it as soon, and can
+be taken back.")]
+pub(crate) struct Retire {
+    /// Do not ask for the id to be typed
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    change: Change,
 }
 
 #[derive(Debug, Args)]
@@ -129,7 +150,12 @@ impl Agent {
             }
             Self::Suspend(change) => change.run(context, "suspend").await,
             Self::Resume(change) => change.run(context, "resume").await,
-            Self::Retire(change) => change.run(context, "retire").await,
+            Self::Retire(Retire { yes, change }) => {
+                if !yes {
+                    RETIRES.confirm(&change.id)?;
+                }
+                change.run(context, "retire").await
+            }
             Self::Ceiling(ceiling) => ceiling.run(context).await,
             Self::Key(key) => key.run(context).await,
             Self::Identity(identity) => identity.run(context).await,
@@ -163,15 +189,15 @@ impl Register {
             keys: key.into_iter().collect(),
             identities,
         };
-        let made = registered.as_ref().and_then(|key| key.made()).map(|path| path.display().to_string());
+        let made = registered.as_ref().and_then(RegisteredKey::where_it_is);
         let done = client.post("/v1/agents", &body).await;
         let agent: agents::Agent = match registered {
             Some(key) => key.settle(done)?,
             None => done?,
         };
         show::print(&context.output, &agent)?;
-        if let Some(path) = made {
-            context.output.note(format!("its private key is in `{path}`, and nowhere else"));
+        if let Some(made) = made {
+            context.output.note(made);
         }
         Ok(Exit::Done)
     }

@@ -3,6 +3,7 @@
 mod ceiling;
 mod directory;
 pub(crate) mod epochs;
+mod export;
 mod filters;
 mod leases;
 mod list;
@@ -16,13 +17,8 @@ mod unpack;
 mod verify;
 mod watch;
 
-use std::collections::BTreeMap;
-use std::io::{BufReader, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
-
-use attorn_api::audit::{Entry, EntryRange};
+use attorn_api::audit::Entry;
 use attorn_core::TimeMs;
-use attorn_log::{Epoch, Origin};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
@@ -30,9 +26,6 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
-use crate::output::Output;
-use ceiling::Ceiling;
-use directory::{Form, Head};
 use place::Asked;
 use summary::summary;
 
@@ -42,6 +35,9 @@ pub(crate) enum Audit {
     /// List entries: all, or those that filters take (duty: auditor, as for all that asks the server)
     List(list::List),
     /// List the log's epochs: why each ended, and with what key it is verified
+    #[command(after_help = "Examples:
+  attorn audit epochs
+  attorn audit epochs --json | jq -r '.epochs[].key'")]
     Epochs,
     /// Tell a decision as a story, or show another entry
     Show(Show),
@@ -57,10 +53,9 @@ pub(crate) enum Audit {
     /// not verify
     Verify(verify::Verify),
     /// Get the whole log, as one file or a directory that nobody else may read, to be verified without the server
-    Export(Export),
-    /// Print the key that verifies the log's checkpoints. With --json: its id, its name, log and epoch, and the same
-    /// line (`vkey`)
-    Key,
+    Export(export::Export),
+    /// Print the key that verifies the log's checkpoints
+    Key(Key),
 }
 
 #[derive(Debug, Args)]
@@ -100,6 +95,34 @@ pub(crate) struct Receipt {
     /// Wait until a checkpoint counts the entry that is on disk, or that enough witnesses cosigned
     #[arg(long, value_enum, value_name = "HOW")]
     wait: Option<Wait>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "With --json: its id, its name, log and epoch, and the same line (`vkey`).
+
+Examples:
+  attorn audit key > log.key                           once; keep it where the server cannot write
+  attorn audit key --epoch 1 > epoch-1.key             of the log's first epoch, for its receipts (duty: auditor)
+
+It is what the server says: give the key to whoever verifies by another way than the server itself.")]
+pub(crate) struct Key {
+    /// Of this epoch of the log (`attorn audit epochs`), instead of the one that it is in
+    #[arg(long, value_name = "EPOCH")]
+    epoch: Option<u64>,
+}
+
+impl Key {
+    async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let text = match self.epoch {
+            None => context.anybody()?.text("/v1/audit/key").await?,
+            Some(epoch) => epochs::key(&context.operator()?, epoch).await?,
+        };
+        if context.output.json {
+            return context.output.json(&signed::key(&text)?).map(|()| Exit::Done);
+        }
+        context.output.line(text.trim_end());
+        Ok(Exit::Done)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -145,23 +168,6 @@ impl Receipt {
     }
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Export {
-    /// An earlier epoch of the log alone (`attorn audit epochs`)
-    #[arg(long, value_name = "EPOCH", conflicts_with = "witnessed")]
-    epoch: Option<u64>,
-    /// Write it to this new file, instead of standard output
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-    /// Write it to this new directory: tiles as C2SP has them, and each entry as a line of JSON; earlier epochs as files
-    /// in `epochs`
-    #[arg(long, value_name = "DIR", conflicts_with = "out")]
-    dir: Option<PathBuf>,
-    /// Only up to a checkpoint that enough witnesses have cosigned
-    #[arg(long, requires = "dir")]
-    witnessed: bool,
-}
-
 impl Audit {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let output = &context.output;
@@ -193,121 +199,8 @@ impl Audit {
             }
             Self::Verify(verify) => verify.run(context).await,
             Self::Export(export) => export.run(context).await,
-            Self::Key => {
-                let text = context.anybody()?.text("/v1/audit/key").await?;
-                if output.json {
-                    return output.json(&signed::key(&text)?).map(|()| Exit::Done);
-                }
-                output.line(text.trim_end());
-                Ok(Exit::Done)
-            }
+            Self::Key(key) => key.run(context).await,
         }
-    }
-}
-
-impl Export {
-    async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let client = context.operator()?;
-        let source = self.epoch.map_or_else(|| "/v1/audit/export".to_owned(), epoch_export);
-        if let Some(path) = &self.dir {
-            let is_new = !path.exists();
-            let done = self.directory(&client, path, &context.output).await;
-            if done.is_err() && is_new {
-                // What is there of it is no export, and would be in the way of the next.
-                let _ = std::fs::remove_dir_all(path);
-            }
-            return done;
-        }
-        let Some(path) = self.out else {
-            let mut out = Passed(&context.output);
-            client.download(&source, &mut Ceiling::over(&mut out)).await?;
-            return Ok(Exit::Done);
-        };
-        let fail = |error: std::io::Error| Failure::file("write", &path, &error);
-        let mut file = crate::private::new_file(&path).map_err(|error| Failure::new_file(&path, &error))?;
-        if let Err(failure) = client.download(&source, &mut Ceiling::over(&mut file)).await {
-            // What is there of it is no export, and would be in the way of the next.
-            let _ = std::fs::remove_file(&path);
-            return Err(failure);
-        }
-        file.flush().and_then(|()| file.sync_all()).map_err(fail)?;
-        if let Some(epoch) = self.epoch {
-            let bad = epochs::bad_entries(&client).await?;
-            verify::exported(&context.output, &path, (epoch, bad_of(&bad, epoch))).map_err(|failure| {
-                // What came is evidence, and stays.
-                Failure { message: format!("`{}`: {}", path.display(), failure.message), ..failure }
-            })?;
-        }
-        context.output.note(format!("the log is in `{}`: `attorn audit verify --file` checks it", path.display()));
-        Ok(Exit::Done)
-    }
-
-    async fn directory(&self, client: &OperatorClient, path: &Path, output: &Output) -> Result<Exit, Failure> {
-        new_directory(path)?;
-        let entries = if let Some(epoch) = self.epoch {
-            let mut export = tempfile::tempfile().map_err(|error| Failure::of(&error))?;
-            client.download(&epoch_export(epoch), &mut Ceiling::over(&mut export)).await?;
-            export.rewind().map_err(|error| Failure::of(&error))?;
-            // Which log it is, the server says; that its key may be believed is for `verify` to see.
-            let now = directory::key_of_server(&client.text("/v1/audit/key").await?)?;
-            let asked = Origin::of(&now.origin().log_id, Epoch(epoch));
-            unpack::unpack(BufReader::new(export), path, &asked)?
-        } else {
-            let head = if self.witnessed { Head::Witnessed } else { Head::Newest };
-            let entries = directory::download(client, path, (head, Form::Exported), |_, _| {}).await?.entries;
-            for missing in directory::download_earlier(client, path).await? {
-                output.note(format!("the server does not keep the entries of epoch {missing} any more"));
-            }
-            entries
-        };
-        let bad = if self.epoch.is_none() { earlier_bad((client, output), path).await? } else { Vec::new() };
-        output.note(format!("{entries} entries are in `{}`: `attorn audit verify --dir` checks it", path.display()));
-        bad.iter().for_each(Failure::print);
-        // All is in the directory, and the damage is evidence.
-        Ok(bad.first().map_or(Exit::Done, |failure| failure.exit))
-    }
-}
-
-/// What does not verify of the earlier epochs in a directory that was just written.
-async fn earlier_bad((client, output): (&OperatorClient, &Output), path: &Path) -> Result<Vec<Failure>, Failure> {
-    let (mut bad, were_bad) = (Vec::new(), epochs::bad_entries(client).await?);
-    for (epoch, path) in directory::earlier(path)? {
-        bad.extend(verify::exported(output, &path, (epoch, bad_of(&were_bad, epoch))).err());
-    }
-    Ok(bad)
-}
-
-/// The entries that were bad when this epoch ended.
-fn bad_of(all: &BTreeMap<u64, Vec<EntryRange>>, epoch: u64) -> &[EntryRange] {
-    all.get(&epoch).map_or(&[], Vec::as_slice)
-}
-
-fn epoch_export(epoch: u64) -> String {
-    format!("/v1/audit/epochs/{epoch}/export")
-}
-
-/// Make a directory; one that is there has to be empty.
-fn new_directory(path: &Path) -> Result<(), Failure> {
-    let fail = |error: std::io::Error| Failure::file("write", path, &error);
-    crate::private::create_dir_all(path).map_err(|error| Failure::new_file(path, &error))?;
-    match std::fs::read_dir(path).map_err(fail)?.next() {
-        None => Ok(()),
-        Some(_) => Err(Failure::new(format!("`{}` is there already, and not empty", path.display()))
-            .with_help("what is there is never overwritten: name another directory, or move that one away")),
-    }
-}
-
-/// Standard output, for what comes bit by bit.
-struct Passed<'a>(&'a Output);
-
-impl std::io::Write for Passed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.bytes(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 
@@ -316,10 +209,15 @@ const HEADS: [&str; 4] = ["ENTRY", "TIME", "TYPE", "ABOUT"];
 
 /// An entry in a table.
 fn row(entry: &Entry) -> Result<Vec<String>, Failure> {
+    row_within(entry, summary::CHARS_MAX)
+}
+
+/// The same, with so many characters of what it says.
+fn row_within(entry: &Entry, chars_max: usize) -> Result<Vec<String>, Failure> {
     let body = body(entry)?;
     let time = body["time_ms"].as_u64().map_or_else(|| "-".into(), |ms| TimeMs(ms).to_string());
     let kind = body["type"].as_str().unwrap_or("-").to_owned();
-    Ok(vec![entry.reference.index.to_string(), time, kind, summary(body)])
+    Ok(vec![entry.reference.index.to_string(), time, kind, summary(body, chars_max)])
 }
 
 fn body(entry: &Entry) -> Result<Value, Failure> {

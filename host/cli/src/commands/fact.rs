@@ -87,6 +87,12 @@ pub(crate) struct Delete {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn fact import owners.jsonl
+
+where each line is as
+
+  {\"name\": \"resource/account/42/owner\", \"value\": \"alice\"}")]
 pub(crate) struct Import {
     /// The file; empty lines are passed over
     file: PathBuf,

@@ -77,6 +77,15 @@ impl RotateLog {
     }
 }
 
+/// What does not happen by itself.
+#[cfg(target_os = "linux")]
+const NEXT_STEPS: [&str; 4] = [
+    "next: start the server (`attorn serve`), and",
+    "- keep the new key instead of the old one: `attorn audit key > log.key`, the same as above",
+    "- tell your witnesses, if you have any, of it and of the new origin, `ORIGIN`: nothing of it is witnessed before",
+    "- make a backup (`attorn backup`): one from before goes on from the old epoch, with another key than this",
+];
+
 #[cfg(target_os = "linux")]
 impl RotateLog {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
@@ -120,6 +129,9 @@ impl RotateLog {
         }
         if self.compromised {
             output.note("the old key does not vouch for this one: give it to everybody who verifies the log");
+        }
+        for step in NEXT_STEPS {
+            output.note(step.replace("ORIGIN", &rotated.origin.to_string()));
         }
         super::damage::say_lost(output, &rotated.bad_files, &rotated.bad_entries);
         Ok(exit)

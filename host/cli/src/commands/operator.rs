@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::time_or_dash;
 use crate::page::{Page, note_next};
-use crate::parse;
+use crate::parse::{self, OneOf};
 
 /// Who administers.
 #[derive(Debug, Subcommand)]
@@ -21,8 +21,8 @@ pub(crate) enum Operator {
     Register(Register),
     /// List operators (duty: admin, or the bootstrap token)
     List(Page),
-    /// Give an operator a new token, after a restore has ended theirs, and print it (duty: admin, or for an admin the
-    /// bootstrap token)
+    /// Give an operator a new token, and print it: one that they had ends at once (duty: admin; or, for an admin whose
+    /// token a restore has ended, the bootstrap token)
     Renew(Renewed),
     /// Revoke an operator's token, for ever (duty: admin)
     Revoke(Revoked),
@@ -36,13 +36,16 @@ pub(crate) struct Register {
     /// Its id, never used again for another
     #[arg(value_parser = parse::id::<OperatorId>)]
     id: OperatorId,
-    /// What it may do; repeat it, or join with commas. No duty implies another: registrar,
-    /// `policy_admin`, `policy_weakener`, approver, auditor, thawer, eraser, admin
-    #[arg(long, required = true, value_delimiter = ',', value_parser = parse::id::<Duty>)]
+    /// What it may do; repeat it, or join with commas. No duty implies another
+    #[arg(long, required = true, value_delimiter = ',', value_parser = DUTY)]
     duty: Vec<Duty>,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn operator renew carol                          her token leaked, or a restore has ended it
+
+Her duties stay, and so does her name in the log, which says who gave her the token.")]
 pub(crate) struct Renewed {
     /// Its id
     #[arg(value_parser = parse::id::<OperatorId>)]
@@ -50,6 +53,10 @@ pub(crate) struct Renewed {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn operator revoke carol --reason 'left the company'
+
+It is for ever, and nobody gets her id again. A new token for her, in the place of one that leaked: `attorn operator renew`.")]
 pub(crate) struct Revoked {
     /// Its id
     #[arg(value_parser = parse::id::<OperatorId>)]
@@ -57,6 +64,9 @@ pub(crate) struct Revoked {
     #[command(flatten)]
     why: Why,
 }
+
+const DUTY: OneOf<Duty> =
+    OneOf { parse: parse::id::<Duty>, names: || Duty::ALL.iter().map(|duty| duty.as_str()).collect() };
 
 impl Operator {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
@@ -80,7 +90,9 @@ impl Operator {
                     return output.json(&renewed).map(|()| Exit::Done);
                 }
                 output.line(&renewed.token);
-                output.note(format!("above is the new token of operator `{id}`, shown this once"));
+                output.note(format!(
+                    "above is the new token of operator `{id}`, shown this once; one of before has ended"
+                ));
             }
             Self::List(page) => {
                 let list: OperatorList = client.get(&page.of("/v1/operators")).await?;

@@ -83,7 +83,12 @@ impl ResourceServer {
                     jwk: key.jwk.clone(),
                     counts_uses: register.counts_uses,
                 };
-                key.settle(client.post(PATH, &body).await)?
+                let made = key.where_it_is();
+                print(output, &key.settle(client.post(PATH, &body).await)?)?;
+                if let Some(made) = made {
+                    output.note(made);
+                }
+                return Ok(Exit::Done);
             }
             Self::List(page) => return list(output, &client.get(&page.of(PATH)).await?),
             Self::Show(Which { id }) => client.get(&format!("{PATH}/{id}")).await?,

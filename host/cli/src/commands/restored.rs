@@ -29,7 +29,7 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
         return Ok(exit);
     }
     let ended = restored.ended;
-    let line = |name: &str, what: String| output.line(format!("{name:15}  {what}"));
+    let line = |name: &str, what: String| output.line(format!("{name:17}  {what}"));
     line("data", config.data_dir.display().to_string());
     line("audit log", format!("{}, after {} with {} entries", restored.origin, restored.earlier, restored.entries));
     line("earlier log", restored.export.display().to_string());

@@ -46,6 +46,9 @@ pub(crate) struct Named {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn user show usr_…
+  attorn user show usr_… --json | jq .entitlements")]
 pub(crate) struct Which {
     /// Their id: `usr_…`
     #[arg(value_parser = parse::id::<UserId>)]

@@ -162,6 +162,14 @@ pub(crate) enum NotLoaded {
 }
 
 impl NotLoaded {
+    /// Why, for operators: what went wrong with the server itself is for its log.
+    pub(super) fn said(&self) -> String {
+        match self {
+            Self::Server(_) => "the server could not load it, and its log says why".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether what is needed is not there any more, or cannot be used here. Anything else may pass.
     fn is_gone(&self) -> bool {
         match self {

@@ -20,6 +20,7 @@ use super::room::{give_room, open_offers};
 use super::{Known, known_by, limits, narrower, shown_made, wire};
 use crate::app::App;
 use crate::decisions::behalf::{self, Chain};
+use crate::decisions::veil;
 use crate::entry;
 use crate::http::call::{AgentCaller, Call, Reply};
 use crate::http::failure::Failure;
@@ -177,7 +178,8 @@ pub(crate) async fn accept(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
         give_room(&app.store, waits, &mut batch).await?;
     }
     value.accepted_at = Some(batch.now);
-    let members = json!({ "delegation": id.as_str(), "agent": agent.id.as_str() });
+    let user = veil::user(&value.user, &chain.key);
+    let members = json!({ "delegation": id.as_str(), "agent": agent.id.as_str(), "user": user });
     batch.entries.push(entry::body(batch.now, EntryType::DelegationAccepted, members)?);
     batch.require.extend(caller.require());
     batch.require.push((Key::delegation(&id), Require::Version(version)));

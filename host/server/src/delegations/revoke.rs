@@ -130,7 +130,7 @@ pub(crate) async fn delegation(app: &App, id: &DelegationId, by: &By<'_>, reason
         let seal = |words| users::seal_reason(&user.key, &Key::delegation(id), words);
         let reason = by.reason(&user.key, reason);
         (value.revoked_at, value.sealed_reason) = (Some(batch.now), reason.sealed().map(seal).transpose()?);
-        let mut about = json!({ "delegation": id.as_str() });
+        let mut about = json!({ "delegation": id.as_str(), "user": veil::user(&value.user, &user.key) });
         reason.say(&mut about);
         by.act(&mut batch, EntryType::DelegationRevoked, about)?;
         if value.from_agent.is_none() {

@@ -106,7 +106,7 @@ fn bearer(headers: &HeaderMap) -> Option<OperatorToken> {
 /// What is said where no token came that is good, and what to do.
 const NO_TOKEN: (&str, &str) = (
     "no valid operator's token came with the request",
-    "ATTORN_TOKEN is the token that `attorn operator register` or `renew` printed; a restore ends all tokens, and prints a \
+    "ATTORN_TOKEN is the token that `attorn operator register` or `renew` printed last; a restore ends all tokens, and prints a \
      bootstrap token with which an admin is renewed",
 );
 

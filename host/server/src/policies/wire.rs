@@ -61,7 +61,7 @@ pub(super) fn shown(
         PolicySettings::Inline(text) => serde_json::from_str(text.as_str()).unwrap_or(Value::Null),
         PolicySettings::File(digest) => Value::String(format!("blake3:{digest}")),
     };
-    let api::ActiveVersion { version, digest, selector, mode, required, class, limits, signer } = in_force(record);
+    let api::ActiveVersion { version, digest, selector, mode, required, class, limits, signer, .. } = in_force(record);
     api::PolicyVersion {
         policy: record.policy.to_string(),
         version,
@@ -80,6 +80,7 @@ pub(super) fn shown(
         shadow,
         paused: Vec::new(),
         signer,
+        not_loaded: None,
     }
 }
 
@@ -134,6 +135,7 @@ pub(super) fn in_force(record: &PolicyVersionRecord) -> api::ActiveVersion {
             memory_bytes_max: record.limits.memory_bytes_max,
         },
         signer: None,
+        not_loaded: None,
     }
 }
 

@@ -1,4 +1,5 @@
-//! What an entry can be found by: its terms, read from its body.
+//! What an entry can be found by: its terms, read from its body. Who changes which these are raises the format of the
+//! index (`attorn_store::EntryIndex`), so that it is made anew.
 //!
 //! Members are known by their names, wherever in the body the log puts them; so an entry of a type that this program
 //! does not know is found by what it has. Nothing is looked into that somebody else chose the names in, such as labels.
@@ -71,6 +72,8 @@ impl Field {
 /// Members whose members the log names.
 const LOOKED_INTO: [&str; 11] =
     ["about", "agent", "approval", "approved_by", "by", "caller", "chain", "grant", "holder", "on_behalf", "policies"];
+/// How what stands for a person begins.
+const PSEUDONYM: &str = "psn_";
 /// Deeper than any entry has them.
 const DEPTH_MAX: usize = 6;
 
@@ -93,6 +96,8 @@ pub(crate) fn of(body: &Value) -> Indexed {
     match kind.split_once('_') {
         Some(("agent", _)) => found.text(Field::Agent, &body["about"]["id"]),
         Some(("operator", _)) => found.text(Field::Operator, &body["about"]["id"]),
+        // Of an operator, and of a resource server.
+        Some(("facts", _)) => [&body["about"], body].into_iter().for_each(|of| found.users_of_facts(of)),
         _ => {}
     }
     found.members(body, 0);
@@ -154,6 +159,14 @@ impl Found {
             "resource" => self.resource(member),
             _ => {}
         }
+    }
+
+    /// The users whom facts are about stand in their names: set ones are objects, and those that were forgotten texts.
+    fn users_of_facts(&mut self, of: &Value) {
+        let all = [&of["facts"], &of["names"]].into_iter().filter_map(Value::as_array).flatten();
+        let names = all.filter_map(|fact| fact.as_str().or_else(|| fact["name"].as_str()));
+        let users = names.flat_map(|name| name.split('/')).filter(|segment| segment.starts_with(PSEUDONYM));
+        self.0.extend(users.map(|user| Field::User.term(user)));
     }
 
     fn each(&mut self, field: Field, values: &Value, member: &str) {

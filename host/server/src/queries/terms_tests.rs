@@ -80,6 +80,23 @@ fn other_entries_are_found_by_what_they_have() {
 }
 
 #[test]
+fn facts_are_found_by_the_users_whom_they_are_about() {
+    use Field::*;
+    let of_one = json!({ "type": "facts_set", "operator": "alice", "about": { "facts": [
+        { "name": "user/psn_1/risk", "value_digest": "d" }, { "name": "resource/article/1/owner", "value_digest": "d" },
+    ] } });
+    check(&of_one, &[(Type, "facts_set"), (Operator, "alice"), (User, "psn_1")]);
+    let of_two = json!({ "type": "facts_set", "resource_server": "billing", "facts": [
+        { "name": "resource/invoice/psn_1/of/psn_2", "value_digest": "d" }, "odd", { "name": 7 }, 7,
+    ] });
+    check(&of_two, &[(Type, "facts_set"), (User, "psn_1"), (User, "psn_2")]);
+    let forgotten = json!({ "type": "facts_deleted", "operator": "alice", "about": { "names": ["user/psn_1/risk"] } });
+    check(&forgotten, &[(Type, "facts_deleted"), (Operator, "alice"), (User, "psn_1")]);
+    // Who writes other entries chooses other names.
+    check(&json!({ "type": "of_tomorrow", "names": ["user/psn_1/risk"] }), &[(Type, "of_tomorrow")]);
+}
+
+#[test]
 fn what_is_unknown_or_odd_is_found_by_what_it_has() {
     use Field::*;
     check(

@@ -192,5 +192,11 @@ fn refused(error: &AgentRecordError) -> Failure {
         AgentRecordError::Retired => ProblemCode::InvalidState,
         _ => ProblemCode::InvalidField,
     };
-    Failure::of(code, error.to_string())
+    let failure = Failure::of(code, error.to_string());
+    match error {
+        AgentRecordError::Retired => failure.with_help(
+            "that is for ever: register it anew under another id (`attorn agent register`), with a key of its own",
+        ),
+        _ => failure,
+    }
 }

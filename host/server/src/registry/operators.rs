@@ -47,30 +47,31 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     Reply::created(&RegisteredOperator { operator: shown(&record), token: token.expose().to_owned() })
 }
 
-/// Give an operator a new token, where a restore has ended the one that they had. Nobody takes the place of somebody
-/// who has a token.
+/// Give an operator a new token. One that they had ends in the same write: it may have leaked. The bootstrap token takes
+/// nobody's place: with it somebody is renewed whose token a restore has ended.
 pub(crate) async fn renew(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (operator, id): (_, OperatorId) = (call.operator()?, call.path("id")?);
     let stored: Option<Versioned<OperatorRecord>> = app.store.record(&Key::operator(&id)).await?;
     let Versioned { mut value, version, .. } = stored.ok_or_else(|| Failure::not_found("operator", &id))?;
-    if value.revoked_at.is_some() || value.token_digest.is_some() {
-        let why = if value.revoked_at.is_some() { "is revoked" } else { "has a token" };
-        return Err(Failure::of(ProblemCode::InvalidState, format!("operator `{id}` {why}"))
-            .with_help("a token is renewed that a restore has ended; otherwise register another operator"));
+    if value.revoked_at.is_some() {
+        return Err(Failure::of(ProblemCode::InvalidState, format!("operator `{id}` is revoked"))
+            .with_help("that is for ever: register another operator"));
     }
     let mut batch = Batch::new(app.clock.now());
     if operator.id.is_none() {
+        if value.token_digest.is_some() {
+            return Err(Failure::of(ProblemCode::InvalidState, format!("operator `{id}` has a token")).with_help(
+                "the bootstrap token renews an admin whose token a restore has ended; with a token an admin renews others",
+            ));
+        }
         spend_bootstrap(&app, &value.duties, &mut batch, RENEW_AN_ADMIN).await?;
     }
     let token = OperatorToken::generate(OperatorTokenKind::Operator).map_err(Failure::internal)?;
-    value.token_digest = Some(token.digest());
-    entry::act(
-        &mut batch,
-        operator,
-        EntryType::OperatorRenewed,
-        json!({ "id": id.as_str(), "duties": duty_names(&value) }),
-    )?;
+    let ended = value.token_digest.replace(token.digest());
+    let about = json!({ "id": id.as_str(), "duties": duty_names(&value), "token_ended": ended.is_some() });
+    entry::act(&mut batch, operator, EntryType::OperatorRenewed, about)?;
     batch.require.push((Key::operator(&id), Require::Version(version)));
+    batch.delete.extend(ended.map(|ended| Key::operator_token(&ended)));
     batch.put_record(&value);
     batch.put_record(&OperatorTokenRecord { token_digest: token.digest(), operator: id });
     commit(&app, batch, moved).await?;

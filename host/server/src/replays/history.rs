@@ -92,7 +92,7 @@ impl Page {
             let body: Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
             let id: DecisionId = body["decision_id"].as_str().unwrap_or_default().parse().map_err(Failure::internal)?;
             let place = Some((entry.at, body));
-            let decided = read(app, id, place).await?.ok_or_else(|| Failure::not_found("decision", id))?;
+            let decided = read(app, id, place).await?.ok_or_else(|| audit::no_decision(id))?;
             match self.one(app, &decided, sets, ask).await {
                 // What was found so far is an answer.
                 Err(failure) if failure.problem.code == ProblemCode::Busy && self.decisions > 0 => {

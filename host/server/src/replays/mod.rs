@@ -26,6 +26,7 @@ use attorn_store::Batch;
 use serde_json::json;
 
 use crate::app::App;
+use crate::audit;
 use crate::entry;
 use crate::http::call::{Call, OperatorCaller, Reply};
 use crate::http::failure::Failure;
@@ -40,7 +41,7 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let wire: ReplayRequest = call.json()?;
     let id: DecisionId = wire.decision_id.parse()?;
     let _turn = app.replays.turn().await?;
-    let decided = read::read(&app, id, None).await?.ok_or_else(|| Failure::not_found("decision", id))?;
+    let decided = read::read(&app, id, None).await?.ok_or_else(|| audit::no_decision(id))?;
     let replayed = again::of(&app, &decided, &LoadAsk::of(&call)?).await?;
     Reply::ok(&answer(&app, call.operator()?, &decided, replayed).await?)
 }

@@ -44,7 +44,7 @@ fn operators() -> Vec<Route> {
             POST,
             "/v1/operators/{id}/renew",
             OperatorOrBootstrap(Admin),
-            ("renewOperator", "Give an operator a new token after a restore"),
+            ("renewOperator", "Give an operator a new token; one that they had ends"),
             handler!(registry::operators::renew),
         )
         .gives(json::<RegisteredOperator>()),

@@ -51,7 +51,12 @@ pub(crate) async fn find(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let wire: api::NameUser = call.json()?;
     let provider = provider(&app, &wire).await?;
     let found = names::find_user(&app, &provider.value.issuer, &wire.subject).await?;
-    let nobody = || Failure::of(ProblemCode::NotFound, "there is no user of this name at this provider");
+    let nobody = || {
+        Failure::of(ProblemCode::NotFound, "there is no user of this name at this provider").with_help(
+            "`subject` is what the provider calls them (`sub` of its tokens); a user is there when an agent has brought their \
+             consent, or when somebody registered them (`attorn user register`)",
+        )
+    };
     let user = known(&app, &found.ok_or_else(nobody)?.value).await?.ok_or_else(nobody)?;
     Reply::ok(&shown(&app, &user).await?)
 }
@@ -68,7 +73,10 @@ async fn provider(app: &App, wire: &api::NameUser) -> Result<Versioned<ProviderR
         return Err(Failure::of(ProblemCode::InvalidField, detail));
     }
     let id = wire.provider.parse()?;
-    app.store.record(&Key::provider(&id)).await?.ok_or_else(|| Failure::not_found("provider", id))
+    let found = app.store.record(&Key::provider(&id)).await?;
+    found.ok_or_else(|| {
+        Failure::not_found("provider", id).with_help("`attorn provider list` lists those that there are")
+    })
 }
 
 pub(crate) async fn shown(app: &App, user: &KnownUser) -> Result<api::User, Failure> {

@@ -20,8 +20,8 @@ use crate::files::{create_beside, make_dir, not_the_engines, read_regular_text};
 use crate::records::json;
 use crate::trees::{LOCK_PAUSE, LOCK_WAIT, is_locked};
 
-/// The form in which all of it stands.
-pub(super) const FORMAT: u32 = 2;
+/// The form in which all of it stands, and which terms an entry has.
+pub(super) const FORMAT: u32 = 3;
 pub(super) const LOG_KEY: &[u8] = b"log";
 const CACHE_BYTES: u64 = 16 << 20;
 /// What tells one boot of the machine from another.

@@ -89,8 +89,13 @@ impl Key {
         let agent: agents::Agent = match self {
             Self::Add(add) => {
                 let (key, registered) = add.key.obtain()?;
+                let made = registered.where_it_is();
                 let done = client.post(&format!("/v1/agents/{}/keys", add.id), &key).await;
-                registered.settle(done)?
+                show::print(&context.output, &registered.settle(done)?)?;
+                if let Some(made) = made {
+                    context.output.note(made);
+                }
+                return Ok(Exit::Done);
             }
             Self::Revoke(Revoke { id, thumbprint }) => {
                 client.post(&format!("/v1/agents/{id}/keys/{thumbprint}/revoke"), &Nothing {}).await?

@@ -3,7 +3,7 @@
 use attorn_api::agents::{
     Agent, AgentState, CeilingUses, Identity, IdentityMethod, IdentitySubject, PermissionUse, UserPresence,
 };
-use attorn_api::audit::EarlierEpoch;
+use attorn_api::audit::{EarlierEpoch, EntryType};
 use attorn_core::TimeMs;
 
 use crate::exit::Exit;
@@ -44,7 +44,20 @@ pub(super) fn print(output: &Output, agent: &Agent) -> Result<Exit, Failure> {
         .collect();
     output.line("");
     output.table(&["SINCE", "STATE", "BY"], &rows);
+    if let Some(kind) = said_why(agent.state) {
+        // The record of the agent has no words: these stand in the log, for those who may read it.
+        output.note(format!("why, if anybody said it: `attorn audit list --agent {} --type {kind} --wide`", agent.id));
+    }
     Ok(Exit::Done)
+}
+
+/// The type of the entries that say why an agent is in this state.
+const fn said_why(state: AgentState) -> Option<EntryType> {
+    match state {
+        AgentState::Active => None,
+        AgentState::Suspended => Some(EntryType::AgentSuspended),
+        AgentState::Retired => Some(EntryType::AgentRetired),
+    }
 }
 
 fn print_ceiling(output: &Output, agent: &Agent) {

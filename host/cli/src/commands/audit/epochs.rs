@@ -40,6 +40,16 @@ pub(super) async fn list(context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// The key of an epoch, as the server says.
+pub(super) async fn key(client: &OperatorClient, epoch: u64) -> Result<String, Failure> {
+    let list: LogEpochList = client.get("/v1/audit/epochs").await?;
+    let found = list.epochs.into_iter().find(|one| one.epoch == epoch);
+    found.map(|one| one.key).ok_or_else(|| {
+        Failure::new(format!("the log has no epoch {epoch}"))
+            .with_help("`attorn audit epochs` lists those that it has, with their keys")
+    })
+}
+
 /// By epoch, the entries that were bad when it ended, as the server says.
 pub(super) async fn bad_entries(client: &OperatorClient) -> Result<BTreeMap<u64, Vec<EntryRange>>, Failure> {
     let list: LogEpochList = client.get("/v1/audit/epochs").await?;
@@ -91,6 +101,14 @@ pub(super) fn not_among(earlier: &[EarlierEpoch]) -> Option<String> {
     let of = if earlier.len() == 1 { "an earlier epoch" } else { "earlier epochs" };
     let option = last.epoch;
     Some(format!("the log has {of} that this is not about ({}): `--epoch {option}` lists one", each.join(", ")))
+}
+
+/// What a list says of an epoch that may have more, whose entries nobody keeps here any more.
+pub(super) fn not_kept(one: &EarlierEpoch) -> String {
+    format!(
+        "the {} entries of epoch {} were not looked at, as the server does not keep them any more (`attorn audit epochs`)",
+        one.size, one.epoch
+    )
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Filters of entries, as `list` and `watch` take them. They must all hold.
 
-use attorn_api::audit::EntryType;
+use attorn_api::audit::{EntryType, NoEntryType};
 use attorn_core::{
     ActionPattern, AgentId, DecisionId, DelegationId, GrantId, KeyThumbprint, OperatorId, Owner, PolicyId, Purpose,
     ReasonCode, ResourcePattern, SessionId, UserId,
 };
 use clap::{Args, ValueEnum};
 
-use crate::parse::{self, Moment};
+use crate::parse::{self, Moment, OneOf};
 
 /// Which entries.
 #[derive(Debug, Args, Default)]
@@ -19,7 +19,8 @@ pub(super) struct Filters {
     /// With this key
     #[arg(long, value_name = "THUMBPRINT", value_parser = parse::id::<KeyThumbprint>)]
     key: Option<KeyThumbprint>,
-    /// On behalf of this user, or about them; a pseudonym of the log's, too
+    /// On behalf of this user, or about them; a pseudonym of the log's, too. What came of a decision, such as uses of its
+    /// grant, names no user: `--about`
     #[arg(long, value_name = "ID", value_parser = parse::id::<UserId>)]
     user: Option<UserId>,
     /// Of agents for which this owner answers
@@ -58,16 +59,21 @@ pub(super) struct Filters {
     /// With this reason code
     #[arg(long, value_name = "CODE", value_parser = parse::id::<ReasonCode>)]
     reason: Option<ReasonCode>,
-    /// Of this type: `grant_used`
-    #[arg(long = "type", value_name = "TYPE")]
+    /// Of this type: `grant_used`; a wrong one is answered with all that there are
+    #[arg(long = "type", value_name = "TYPE", value_parser = TYPE, hide_possible_values = true)]
     kind: Option<EntryType>,
-    /// Written since then: `24h` ago, or at a time
+    /// Written since then: `24h` or `1w` ago, `2026-01-02` (midnight in UTC), or `2026-01-02T03:04:05Z`
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
-    /// Written until then
+    /// Written until then, said in the same way
     #[arg(long, value_name = "TIME")]
     until: Option<Moment>,
 }
+
+const TYPE: OneOf<EntryType> = OneOf {
+    parse: |text| text.parse().map_err(|error: NoEntryType| error.to_string()),
+    names: || EntryType::ALL.iter().map(|one| one.as_str()).collect(),
+};
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Decided {
@@ -77,9 +83,29 @@ enum Decided {
 }
 
 impl Filters {
+    /// Since when entries that are wanted were written, if that matters.
+    pub(super) const fn since(&self) -> Option<Moment> {
+        self.since
+    }
+
     /// Until when entries that are wanted were written, if that matters.
     pub(super) const fn until(&self) -> Option<Moment> {
         self.until
+    }
+
+    /// The decision that entries are to be about.
+    pub(super) const fn about(&self) -> Option<&DecisionId> {
+        self.about.as_ref()
+    }
+
+    /// Whether not all entries are wanted.
+    pub(super) fn is_any(&self) -> bool {
+        !self.query().is_empty()
+    }
+
+    /// Whether a resource is asked for as it stands, which those of users do not.
+    pub(super) const fn is_by_resource_alone(&self) -> bool {
+        self.resource.is_some() && self.user.is_none()
     }
 
     /// The part of a query that says it: `&name=value`, again and again.

@@ -2,7 +2,7 @@
 
 use attorn_api::ProblemCode;
 use attorn_api::audit::{DamagedEntries, Entry, EntryList, LogEpochList};
-use attorn_core::{DecisionId, GrantId};
+use attorn_core::{DecisionId, GrantId, TimeMs};
 use attorn_log::Receipt;
 use serde::Serialize;
 use serde_json::Value;
@@ -55,8 +55,12 @@ pub(super) async fn run(what: Asked, context: &Context) -> Result<Exit, Failure>
 fn plain(output: &Output, entry: &Entry, said: &Value) -> Result<Exit, Failure> {
     let at = &entry.reference;
     output.line(format!("entry {}/{}/{}", at.log_id, at.epoch, at.index));
+    if let Some(ms) = said["time_ms"].as_u64() {
+        output.line(format!("time {}", TimeMs(ms)));
+    }
     let text = serde_json::to_string_pretty(said).map_err(|error| Failure::of(&error))?;
     text.lines().for_each(|line| output.line(line));
+    story::proof(entry, &mut |name, what| output.line(format!("{name:9} {what}")));
     Ok(Exit::Done)
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Nothing is verified here: `attorn audit verify` does that, from the text.
 
+use std::path::Path;
+
 use attorn_log::{Checkpoint, CheckpointVerifier, Receipt, UnverifiedCheckpoint};
 use serde_json::{Value, json};
 
@@ -29,6 +31,15 @@ pub(super) fn checkpoint(note: &str) -> Result<Value, Failure> {
         "origin": name, "log_id": origin.log_id.to_string(), "epoch": origin.epoch.0, "size": size,
         "root": root.to_string(),
         "note": note, "cosigners": cosigners,
+    }))
+}
+
+/// An export that was written: where, and what it ends with. Epochs that the server does not keep are not in it.
+pub(super) fn exported((what, path): (&str, &Path), note: &str, not_kept: &[u64]) -> Result<Value, Failure> {
+    let checkpoint = checkpoint(note)?;
+    Ok(json!({
+        what: path.display().to_string(), "entries": checkpoint["size"], "origin": checkpoint["origin"],
+        "checkpoint": checkpoint, "not_kept": not_kept,
     }))
 }
 

@@ -219,11 +219,20 @@ fn cut_off(cut: &str) -> &str {
     }
 }
 
-fn proof(entry: &Entry, say: &mut impl FnMut(&str, String)) {
+/// Where the proof of an entry is.
+pub(super) fn proof(entry: &Entry, say: &mut impl FnMut(&str, String)) {
     let at = &entry.reference;
     say("proof", format!("entry {}/{}/{}", at.log_id, at.epoch, at.index));
     say("", format!("attorn audit receipt {}/{} > receipt.txt", at.epoch, at.index));
     say("", "attorn audit verify --receipt receipt.txt --key log.key".into());
+    // Each epoch has a key of its own, and what a server says of it is no more than that.
+    say(
+        "",
+        format!(
+            "log.key is the key of epoch {}, as you keep it, or else as `attorn audit key --epoch {0}` prints it",
+            at.epoch
+        ),
+    );
 }
 
 fn text(value: &Value) -> String {

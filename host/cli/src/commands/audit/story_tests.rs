@@ -67,6 +67,7 @@ then      1970-01-01T00:00:02.000Z user psn_1 says approve (page): apr_1 is appr
 proof     entry log/1/4
           attorn audit receipt 1/4 > receipt.txt
           attorn audit verify --receipt receipt.txt --key log.key
+          log.key is the key of epoch 1, as you keep it, or else as `attorn audit key --epoch 1` prints it
 "#;
     check(&told, expect.trim_start());
 }
@@ -96,6 +97,7 @@ record    it cannot be read any more, and this is what the entry tells: its user
 proof     entry log/1/0
           attorn audit receipt 1/0 > receipt.txt
           attorn audit verify --receipt receipt.txt --key log.key
+          log.key is the key of epoch 1, as you keep it, or else as `attorn audit key --epoch 1` prints it
 ";
     check(&told, expect.trim_start());
 }

@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
-/// The longest summary, in characters.
+/// The longest summary, in characters, unless somebody wants all of it.
 pub(super) const CHARS_MAX: usize = 100;
 
 /// What is wanted first of an act that has more than fits: what it is about.
 const NAMES: [&str; 5] = ["id", "policy", "version", "agent", "user"];
 
 /// A line about an entry. A decision in words, what an operator did with their name; anything else as
-/// it stands, shortened.
-pub(super) fn summary(mut body: Value) -> String {
+/// it stands, shortened to so many characters.
+pub(super) fn summary(mut body: Value, chars_max: usize) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
     let whole = if body["type"] == "decision" {
         let [decision, agent, action, resource] =
@@ -22,19 +22,19 @@ pub(super) fn summary(mut body: Value) -> String {
         format!("{decision}: {agent} {action} {resource} ({})", codes.join(", "))
     } else if let (Some(operator), Some(about)) = (body["operator"].as_str(), body.get("about")) {
         let before = format!("{operator}: ");
-        let chars_max = CHARS_MAX.saturating_sub(before.chars().count());
-        format!("{before}{}", names_first(about, chars_max))
+        let left = chars_max.saturating_sub(before.chars().count());
+        format!("{before}{}", names_first(about, left))
     } else {
         if let Some(members) = body.as_object_mut() {
             members.remove("type");
             members.remove("time_ms");
         }
-        names_first(&body, CHARS_MAX)
+        names_first(&body, chars_max)
     };
-    if whole.chars().count() <= CHARS_MAX {
+    if whole.chars().count() <= chars_max {
         return whole;
     }
-    let cut: String = whole.chars().take(CHARS_MAX).collect();
+    let cut: String = whole.chars().take(chars_max).collect();
     format!("{cut}…")
 }
 
@@ -56,6 +56,10 @@ mod tests {
 
     use super::*;
 
+    fn summary(body: Value) -> String {
+        super::summary(body, CHARS_MAX)
+    }
+
     #[test]
     fn summaries_are_short() {
         let decision = json!({ "type": "decision", "time_ms": 1, "decision": "deny", "agent": { "id": "bot" },
@@ -66,7 +70,8 @@ mod tests {
         let act = json!({ "type": "agent_retired", "time_ms": 1, "operator": "alice", "about": { "id": "bot" } });
         assert_eq!(summary(act), r#"alice: {"id":"bot"}"#);
         let long = json!({ "type": "x", "about": "y".repeat(500) });
-        assert_eq!(summary(long).chars().count(), CHARS_MAX + 1);
+        assert_eq!(summary(long.clone()).chars().count(), CHARS_MAX + 1);
+        assert_eq!(super::summary(long, usize::MAX), format!(r#"{{"about":"{}"}}"#, "y".repeat(500)));
         assert_eq!(summary(json!({ "type": "decision" })), "?: ? ? ? ()");
     }
 

@@ -27,13 +27,23 @@ pub(super) fn list(output: &Output, list: &PolicyList) -> Result<Exit, Failure> 
             number(active.map(|active| active.version)),
             number(policy.before),
             policy.latest_version.to_string(),
-            text(|active| mode(active.mode, active.required)),
+            text(|active| match active.not_loaded {
+                Some(_) => "NOT LOADED, denies".to_owned(),
+                None => mode(active.mode, active.required),
+            }),
             text(|active| signer(active.signer.as_ref())),
             text(|active| selector(&active.selector)),
         ]
     };
     let heads = ["POLICY", "IN FORCE", "BEFORE", "NEWEST", "MODE", "SIGNED BY", "ASKED ABOUT"];
     output.table(&heads, &list.policies.iter().map(row).collect::<Vec<_>>());
+    for policy in &list.policies {
+        let active = policy.active.as_ref();
+        let why = active.and_then(|active| Some((active.version, active.mode, active.not_loaded.as_deref()?)));
+        for line in why.iter().flat_map(|(version, mode, why)| not_loaded((&policy.id, *version), *mode, why)) {
+            output.note(line);
+        }
+    }
     note_next(output, list.next.as_ref());
     Ok(Exit::Done)
 }
@@ -44,13 +54,24 @@ pub(super) fn show(output: &Output, policy: &Policy) -> Result<Exit, Failure> {
     }
     output.line(format!("policy {}", policy.id));
     output.line(format!("in force: {}", policy.active_version.map_or("no version".into(), |v| format!("version {v}"))));
+    for version in &policy.versions {
+        let why = version.not_loaded.as_deref();
+        for line in why.iter().flat_map(|why| not_loaded((&policy.id, version.version), version.mode, why)) {
+            output.line(line);
+        }
+    }
     if let Some(before) = policy.before.first() {
         output.line(format!("before: version {before}, where `attorn policy rollback {}` leads", policy.id));
     }
     let row = |version: &PolicyVersion| {
         vec![
             version.version.to_string(),
-            if version.active { "in force" } else { "-" }.into(),
+            match (version.active, &version.not_loaded) {
+                (true, Some(_)) => "NOT LOADED",
+                (true, None) => "in force",
+                (false, _) => "-",
+            }
+            .into(),
             mode(version.mode, version.required),
             selector(&version.selector),
             signer(version.signer.as_ref()),
@@ -101,6 +122,21 @@ pub(super) fn show(output: &Output, policy: &Policy) -> Result<Exit, Failure> {
         output.table(&heads, &rows);
     }
     Ok(Exit::Done)
+}
+
+/// That a version in force does not run, and the ways out.
+fn not_loaded((id, version): (&str, u32), mode: Mode, why: &str) -> [String; 2] {
+    let comes_of_it = match mode {
+        Mode::Enforce => "what it is asked about is denied",
+        Mode::Shadow => "it is asked about nothing",
+    };
+    [
+        format!("policy {id}: version {version} is in force and NOT LOADED, so {comes_of_it}: {why}"),
+        format!(
+            "push the same component and settings again, and then say `attorn policy activate {id} {version}` or start the \
+             server anew; or put another version in force (`attorn policy show {id}` lists them)"
+        ),
+    ]
 }
 
 /// What a version is made of: component and settings.
@@ -156,6 +192,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_version_that_does_not_run_comes_with_a_way_out() {
+        let [what, help] = not_loaded(("p", 3), Mode::Enforce, "there is no file `c0ffee`");
+        let expect = "policy p: version 3 is in force and NOT LOADED, so what it is asked about is denied: there is no file `c0ffee`";
+        assert_eq!(what, expect);
+        assert!(help.contains("`attorn policy activate p 3`") && help.contains("`attorn policy show p`"), "{help}");
+        assert!(not_loaded(("p", 3), Mode::Shadow, "w")[0].contains("it is asked about nothing"));
+    }
 
     #[test]
     fn what_a_version_is_made_of_is_shown_up_to_a_length() {

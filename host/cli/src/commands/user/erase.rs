@@ -1,20 +1,18 @@
 //! `attorn user erase`: for ever, so the id has to be typed once more.
 
-use std::io::{BufRead as _, Read as _, Write as _};
-
 use attorn_api::users::{EraseUser, UserErased};
 use attorn_core::{TimeMs, UserId};
 use clap::Args;
 
 use crate::commands::Why;
+use crate::confirm::ForEver;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::parse;
 
-/// More than an id has.
-const LINE_BYTES_MAX: u64 = 256;
+const ERASES: ForEver = ForEver { does: "erases the user", not_done: "nothing was erased", noun: "user" };
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -40,30 +38,12 @@ impl Erase {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let (client, output) = (context.operator()?, &context.output);
         if !self.yes {
-            confirm(&self.id)?;
+            ERASES.confirm(&self.id)?;
         }
         let body = EraseUser { reason: self.why.reason };
         let erased: UserErased = client.post(&format!("/v1/users/{}/erase", self.id), &body).await?;
         print(output, &erased)
     }
-}
-
-/// Nobody erases somebody by a slip of the hand.
-fn confirm(id: &UserId) -> Result<(), Failure> {
-    eprint!("this erases the user for ever; type `{id}` to go on: ");
-    let mut typed = String::new();
-    let read = std::io::stderr().flush();
-    let read = read.and_then(|()| std::io::stdin().lock().take(LINE_BYTES_MAX).read_line(&mut typed));
-    read.map_err(|error| Failure::of(&error))?;
-    if typed.trim() == id.as_str() {
-        return Ok(());
-    }
-    if typed.is_empty() {
-        return Err(Failure::usage("nothing was erased: nobody typed the id")
-            .with_help("where nobody can type it, give `--yes`"));
-    }
-    Err(Failure::usage("nothing was erased: what was typed is another id")
-        .with_help("type the id of the user whom you named, or give `--yes`"))
 }
 
 fn print(output: &Output, erased: &UserErased) -> Result<Exit, Failure> {

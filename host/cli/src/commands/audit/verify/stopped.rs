@@ -19,6 +19,9 @@ use crate::output::Output;
 
 const NO_CHECKPOINT: &str = "no checkpoint can be relied on, so the entries are compared with none";
 
+const RUNS_HELP: &str = "a server runs on it: `attorn audit verify` without `--config` asks that server, with an auditor's token; or \
+                         end that one first, and all that it has stored is verified, too";
+
 pub(super) async fn stopped(
     output: &Output,
     path: &Path,
@@ -33,7 +36,11 @@ pub(super) async fn stopped(
             ServeError::NothingSigned(_) => Exit::Undecided,
             _ => failure.exit,
         };
-        Failure { help: error.help().map(str::to_owned), exit, ..failure }
+        let help = match &error {
+            ServeError::InUse { .. } => Some(RUNS_HELP),
+            error => error.help(),
+        };
+        Failure { help: help.map(str::to_owned), exit, ..failure }
     })?;
     // They show how far the log reached, whatever became of the file that says so in the data directory.
     let remembered =

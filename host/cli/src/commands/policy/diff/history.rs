@@ -34,10 +34,10 @@ const WAIT: Duration = Duration::from_millis(200);
 /// Which decisions.
 #[derive(Debug, Args)]
 pub(super) struct Filters {
-    /// Only decisions since then: how long ago, or a time
+    /// Only decisions since then: `24h` or `1w` ago, `2026-01-02` (midnight in UTC), or `2026-01-02T03:04:05Z`
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
-    /// Only decisions until then
+    /// Only decisions until then, said in the same way
     #[arg(long, value_name = "TIME")]
     until: Option<Moment>,
     /// Only decisions in which this agent acts, in a chain too
