@@ -96,6 +96,7 @@ fn holds() {
     for (because, name, ends_by, more) in [
         (HoldReason::Refused, "refused", None, ""),
         (HoldReason::Unanswered, "unanswered", None, ""),
+        (HoldReason::DelegationRevoked, "delegation_revoked", None, ""),
         (HoldReason::Refused, "refused", Some(digest(5)), &*ends_by),
     ] {
         let hold = ApprovalHoldRecord {
