@@ -33,7 +33,8 @@ pub struct NewPolicy<'a> {
     pub within: &'a Path,
     /// What it is written in.
     pub language: Language,
-    /// The sources of the SDK, for who has changed them; otherwise those that this program has go into the project.
+    /// The sources of the SDK, for who has changed them; otherwise those that this program has go into the project. Of a
+    /// policy that is a text, the adapter, or the directory where it was built; otherwise the one beside this program.
     pub sdk: Option<&'a Path>,
 }
 
@@ -62,6 +63,12 @@ pub enum TemplateError {
         /// Which.
         language: Language,
     },
+    /// No component that reads such texts lies beside this program.
+    #[error("there is no adapter for `{}` beside this program", language.as_str())]
+    NoAdapter {
+        /// Of which language.
+        language: Language,
+    },
     /// A file could not be written.
     #[error("cannot make `{}`", path.display())]
     File {
@@ -84,17 +91,20 @@ pub fn create(new: &NewPolicy<'_>) -> Result<PathBuf, TemplateError> {
         return Err(TemplateError::Exists { path: home });
     }
     let Template { files, sdk, with } = new.language.template(new.sdk)?;
+    let adapter = new.language.adapter(new.sdk)?;
     // A directory beside, which goes away with all that is in it whatever happens.
     let beside = tempfile::Builder::new().prefix(".attorn-new-").tempdir_in(new.within).map_err(failed(new.within))?;
     let made = beside.path().join(new.name);
     let own = files.iter().map(|(name, text)| (*name, text.replace("{{name}}", new.name).replace("{{sdk}}", &sdk)));
-    let with = with.iter().map(|(name, text)| (name.as_str(), text.clone()));
-    for (name, text) in own.chain(with) {
+    let own = own.map(|(name, text)| (name, text.into_bytes()));
+    let with = with.iter().map(|(name, text)| (name.as_str(), text.clone().into_bytes()));
+    let adapter = adapter.iter().map(|(name, bytes)| (name.as_str(), bytes.clone()));
+    for (name, bytes) in own.chain(with).chain(adapter) {
         let path = made.join(name);
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(failed(directory))?;
         }
-        fs::write(&path, text).map_err(failed(&path))?;
+        fs::write(&path, bytes).map_err(failed(&path))?;
     }
     fs::rename(&made, &home).map_err(failed(&home))?;
     Ok(home)
@@ -175,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_project_is_whole_and_named() {
-        for language in Language::ALL {
+        for language in Language::ALL.iter().filter(|language| !language.is_text()) {
             let within = tempfile::tempdir().unwrap();
             let home = made("listed-actions", within.path(), *language).unwrap();
             for (name, _) in language.template(None).unwrap().files {
@@ -187,7 +197,7 @@ mod tests {
             let sdk = match language {
                 Language::Rust => "vendor/attorn/sdk/policy/rust",
                 Language::Go => "third_party/attorn-policy",
-                Language::TypeScript | Language::C => "vendor/attorn-policy",
+                _ => "vendor/attorn-policy",
             };
             assert!(manifest.contains(sdk) && home.join(sdk).join(language.manifest()).is_file(), "{manifest}");
             assert_eq!(fs::read_dir(within.path()).unwrap().count(), 1);
