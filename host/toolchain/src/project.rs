@@ -178,6 +178,9 @@ fn list(top: &Path, directory: &Path, files: &mut Vec<String>) -> Result<(), Pro
         let kind = fs::metadata(&path).map_err(file(&path))?;
         if kind.is_dir() {
             list(top, &path, files)?;
+        } else if !kind.is_file() {
+            // Whoever opens a pipe waits for somebody to write.
+            return Err(ProjectError::Manifest { path, problem: "it is no regular file".to_owned() });
         } else {
             let below = path.strip_prefix(top).unwrap_or(&path);
             let parts: Vec<_> = below.components().map(|part| part.as_os_str().to_string_lossy()).collect();
@@ -249,6 +252,22 @@ mod tests {
         ] {
             assert_ne!(of(other), one, "{other:?}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_not_opened() {
+        let home = directory(&[("Cargo.toml", "a"), ("src/lib.rs", "b")]);
+        let pipe = home.path().join("src/pipe");
+        let path = std::ffi::CString::new(pipe.to_str().unwrap()).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        std::os::unix::fs::symlink("pipe", home.path().join("src/link")).unwrap();
+        let (say, said) = std::sync::mpsc::channel();
+        let top = home.path().to_owned();
+        // Opened, it would wait for somebody for ever.
+        std::thread::spawn(move || say.send(source(&top, &top.join("Cargo.toml")).map_err(|error| error.to_string())));
+        let error = said.recv_timeout(std::time::Duration::from_secs(10)).unwrap().unwrap_err();
+        assert!(error.ends_with("`: it is no regular file"), "{error}");
     }
 
     #[test]
