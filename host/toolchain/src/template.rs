@@ -3,6 +3,8 @@
 //! A project appears whole or not at all. What is in it is data of this crate, also the SDK that it depends on; nothing is
 //! downloaded.
 
+mod links;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -97,7 +99,16 @@ pub fn create(new: &NewPolicy<'_>) -> Result<PathBuf, TemplateError> {
     let made = beside.path().join(new.name);
     let own = files.iter().map(|(name, text)| (*name, text.replace("{{name}}", new.name).replace("{{sdk}}", &sdk)));
     let own = own.map(|(name, text)| (name, text.into_bytes()));
-    let with = with.iter().map(|(name, text)| (name.as_str(), text.clone().into_bytes()));
+    let names: Vec<&str> =
+        files.iter().map(|(name, _)| *name).chain(with.iter().map(|(name, _)| name.as_str())).collect();
+    let is_there = |path: &str| {
+        names.iter().any(|name| name.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    };
+    let with = with.iter().map(|(name, text)| {
+        let is_document = Path::new(name).extension().is_some_and(|extension| extension == "md");
+        let text = if is_document { links::within(text, name, is_there) } else { text.clone() };
+        (name.as_str(), text.into_bytes())
+    });
     let adapter = adapter.iter().map(|(name, bytes)| (name.as_str(), bytes.clone()));
     for (name, bytes) in own.chain(with).chain(adapter) {
         let path = made.join(name);
@@ -201,6 +212,33 @@ mod tests {
             };
             assert!(manifest.contains(sdk) && home.join(sdk).join(language.manifest()).is_file(), "{manifest}");
             assert_eq!(fs::read_dir(within.path()).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn no_document_of_a_project_leads_to_what_is_not_there() {
+        fn documents(directory: &Path, found: &mut Vec<PathBuf>) {
+            for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+                if entry.file_type().unwrap().is_dir() {
+                    documents(&entry.path(), found);
+                } else if entry.path().extension().is_some_and(|extension| extension == "md") {
+                    found.push(entry.path());
+                }
+            }
+        }
+        for language in Language::ALL.iter().filter(|language| !language.is_text()) {
+            let within = tempfile::tempdir().unwrap();
+            let mut found = Vec::new();
+            documents(&made("listed-actions", within.path(), *language).unwrap(), &mut found);
+            assert!(found.len() > 1, "{found:?}");
+            for path in found {
+                let text = fs::read_to_string(&path).unwrap();
+                let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+                for target in targets.filter(|target| !target.is_empty() && !target.contains("://")) {
+                    assert!(path.parent().unwrap().join(target).exists(), "{}: {target}", path.display());
+                }
+                assert!(text.contains("# "), "{}", path.display());
+            }
         }
     }
 
