@@ -3,6 +3,7 @@
 //! What differs from one to another stands behind [`Language`]: how its projects are told, which tools they need, what
 //! a new one looks like, and how a component is made of one. The rest of this crate knows components, and no language.
 
+mod brought;
 mod c;
 mod copied;
 mod go;
