@@ -141,7 +141,7 @@ fn what_goes_wrong_in_a_decision_denies_and_nothing_is_left_for_the_next() {
     const FAILS: &str = r#""failure":"policy_error""#;
     const TRAPS: &str = r#""failure":"trap""#;
     const ALLOWS: &str = r#""verdict":"allow""#;
-    const WAYS: [(&str, &str, &str); 15] = [
+    const WAYS: [(&str, &str, &str); 17] = [
         ("fail", "attorn_fail(\"it is odd\"); return attorn_allow();", FAILS),
         ("nothing", "return (attorn_verdict){0};", FAILS),
         ("counter", "return attorn_used(ctx, \"spent\") == 0 ? attorn_abstain() : attorn_allow();", FAILS),
@@ -167,6 +167,9 @@ fn what_goes_wrong_in_a_decision_denies_and_nothing_is_left_for_the_next() {
         ("memory", "for (;;) { *(volatile char *)attorn_new(1, 1 << 20) = 1; }", r#""failure":"memory""#),
         ("loop", "for (volatile int n = 0;; n = n ^ 1) {}", r#""failure":"deadline""#),
         ("log", "attorn_log_info(\"asked by %.*s\", ATTORN_ARG(ctx->agent.id)); return attorn_allow();", ALLOWS),
+        // What is no text is none in the sandbox either.
+        ("logodd", "attorn_log_info(\"%s\", \"\\xff\"); return attorn_allow();", ALLOWS),
+        ("failodd", "return attorn_fail(\"%s\", \"\\xff\");", FAILS),
         ("again", "seen++; return seen > 1 ? attorn_abstain() : attorn_allow();", ALLOWS),
         (
             "large",
@@ -195,7 +198,7 @@ fn what_goes_wrong_in_a_decision_denies_and_nothing_is_left_for_the_next() {
     let (code, out, said) = attorn(&project, &["build"]);
     assert_eq!(code, 0, "{out}{said}");
     let (code, out, said) = attorn(&project, &["test"]);
-    assert!(code == 0 && out.ends_with("16 cases, 0 failed\n"), "{out}{said}");
+    assert!(code == 0 && out.ends_with("18 cases, 0 failed\n"), "{out}{said}");
 }
 
 #[test]
