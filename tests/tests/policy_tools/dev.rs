@@ -118,6 +118,23 @@ async fn each_change_is_built_and_what_is_said_otherwise_is_shown() {
     change(&project.join("settings.json"), "faq.read", "faq.list");
     let fifth = dev.round();
     assert!(fifth["error"].as_str().unwrap().contains("missing_duty"), "{fifth}");
+    // What is there already, and could not be put in force, is not pushed once more.
+    let versions = async || {
+        let policy: Value = world.staff.policy_admin.get("/v1/policies/listed-actions").await.expect(200).json();
+        policy["versions"].as_array().unwrap().len()
+    };
+    assert_eq!(versions().await, 2);
+    for _ in 0..2 {
+        let cases = project.join("cases/decisions.json");
+        fs::write(&cases, fs::read_to_string(&cases).unwrap() + "\n").unwrap();
+        let again = dev.round();
+        assert!(again["error"].as_str().unwrap().contains("missing_duty"), "{again}");
+    }
+    assert_eq!(versions().await, 2);
+    // Others are.
+    change(&project.join("settings.json"), "faq.list", "faq.find");
+    assert!(dev.round()["error"].as_str().unwrap().contains("missing_duty"));
+    assert_eq!(versions().await, 3);
     assert_eq!(dev.end(), 0);
 }
 
