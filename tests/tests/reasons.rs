@@ -90,6 +90,7 @@ fn place(reason: HostReason) -> Place {
         | HostReason::ApprovalUnreadable
         | HostReason::ApprovalRefused
         | HostReason::ApprovalUnanswered
+        | HostReason::ApprovalDelegationRevoked
         | HostReason::TooManyApprovals
         | HostReason::TooManyPrompts => Place::Approvals,
         // On behalf of a user: `delegations.rs`, `revocation_cascade.rs` and `erasure.rs`.

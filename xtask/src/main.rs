@@ -1,4 +1,4 @@
-//! Tasks of the repository: `cargo xtask demo`, `test`, `ci`, `full`, `bench`, `fuzz`, `components`,
+//! Tasks of the repository: `cargo xtask demo`, `test`, `ci`, `full`, `bench`, `fuzz`, `components`, `languages`,
 //! `polyglot`, `interop`, `tidy`.
 //!
 //! A task is a row of steps. Each says what it does before it does it and how long it took, and a
@@ -12,6 +12,7 @@ mod components;
 mod demo;
 mod fuzz;
 mod interop;
+mod languages;
 mod polyglot;
 mod readme;
 mod run;
@@ -74,6 +75,10 @@ enum Task {
     },
     /// Build the policy components of plugins and tests into target/wasm/components
     Components,
+    /// Measure the policy that is written in all languages, and write the table of plugins/README.md
+    ///
+    /// On a machine that does nothing else: it builds for speed first, and needs what the languages need.
+    Languages,
     /// Build the policy that is written in other languages, and run its cases in the real engine
     ///
     /// Needs Node, Python and Go, and takes minutes; it is no part of `ci`.
@@ -118,6 +123,7 @@ fn perform(task: Task, steps: &mut Steps) -> Result<(), Failed> {
         Task::Bench { area, json } => check::bench(&workspace, steps, area.as_deref(), json),
         Task::Fuzz { target, seconds } => fuzz::fuzz(&workspace, steps, target.as_deref(), seconds),
         Task::Components => components::build(&workspace, steps, components::Guests::All).map(drop),
+        Task::Languages => languages::languages(&workspace, steps),
         Task::Polyglot { measure: false, languages } => polyglot::polyglot(&workspace, steps, &languages),
         Task::Polyglot { measure: true, languages } => polyglot::measure(&workspace, steps, &languages),
         Task::Interop { only } => interop::interop(&workspace, steps, &only),

@@ -66,6 +66,7 @@ fn findings(workspace: &Workspace) -> Result<Vec<Finding>, String> {
     }
     findings.extend(left::check(&tree));
     findings.extend(plugins::check(&tree));
+    findings.extend(plugins::check_languages(&tree));
     findings.extend(documents::check_code_map(&tree, &workspace.describe()?.members));
     Ok(findings)
 }

@@ -107,6 +107,18 @@ pub(crate) fn exposed(path: &Path) -> Result<Option<u32>, Failure> {
     Ok((mode & 0o077 != 0).then_some(mode))
 }
 
+/// The text of a file that holds a secret: nobody else may read it, as with keys.
+pub(crate) fn private_text(path: &Path, bytes_max: u64) -> Result<String, Failure> {
+    if let Some(mode) = exposed(path)? {
+        let failure = Failure::new(format!(
+            "others may read or write `{}`, which holds a secret: its mode is {mode:03o}",
+            path.display()
+        ));
+        return Err(failure.with_help(format!("`chmod 600 {}`", path.display())));
+    }
+    read_text(path, bytes_max)
+}
+
 /// A file's bytes, or those of standard input for `-`, if they are not more than this.
 pub(crate) fn read_bytes(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
     let fail = |error: &dyn std::error::Error| Failure::file("read", path, error);

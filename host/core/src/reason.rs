@@ -111,6 +111,10 @@ host_reasons! {
     ApprovalRefused = "approval_refused", "this was refused a moment ago, or so lately that it is not asked again";
     /// The user was asked for this, or for what differs in nothing but what it says of itself, and did not answer.
     ApprovalUnanswered = "approval_unanswered", "the user was asked for this, has not answered, and is left alone for a while";
+    /// The user was asked for this, or for what differs in nothing but what it says of itself, and what they had delegated
+    /// was revoked without an answer.
+    ApprovalDelegationRevoked = "approval_delegation_revoked",
+        "the delegation by which the user was asked for this was revoked without an answer, and they are left alone for a while";
     /// As many requests of the agent's wait for approval as may, or the user was asked as often as they may be.
     TooManyApprovals = "too_many_approvals",
         "as many requests wait for approval, or were refused or put to this user a moment ago, as may";

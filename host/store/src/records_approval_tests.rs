@@ -83,6 +83,12 @@ fn approvals() {
     assert!(ApprovalRecord::decode(&of_groups.key(), &[b"\x01", whose.as_bytes()].concat()).is_err());
     of_groups.groups_of = Some(id("https://sso.example"));
     golden(&of_groups, KEY, &whose.replace(issuer.0, issuer.1));
+    // Not there in records from before it was kept who registered whoever asks, which are the rows above.
+    let registrars = vec![id("ada"), id("ben")];
+    let owners = (r#""owners":["team@example.org"],"#, r#""owners":["team@example.org"],"registrars":["ada","ben"],"#);
+    let of_registrars = ApprovalRecord { registrars, ..approval(ApprovalState::Pending) };
+    golden(&of_registrars, KEY, &text("pending", "null").replace(owners.0, owners.1));
+    assert_eq!(of_registrars.asker().registrars, [id("ada"), id("ben")].into());
     golden(
         &ApprovalRequestRecord { bound_to: digest(7), approval: ApprovalId::from_random([4; 16]) },
         &format!("approval_request/{}", "07".repeat(32)),
@@ -96,6 +102,7 @@ fn holds() {
     for (because, name, ends_by, more) in [
         (HoldReason::Refused, "refused", None, ""),
         (HoldReason::Unanswered, "unanswered", None, ""),
+        (HoldReason::DelegationRevoked, "delegation_revoked", None, ""),
         (HoldReason::Refused, "refused", Some(digest(5)), &*ends_by),
     ] {
         let hold = ApprovalHoldRecord {

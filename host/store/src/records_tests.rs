@@ -140,6 +140,12 @@ fn identities_and_who_vouches_for_them() {
         &format!("identity_owner/{digest}"),
         r#"{"subject":{"spiffe":"spiffe://example.org/bot"},"agent":"bot"}"#,
     );
+    // Those above were written before it was kept who made it whose.
+    golden(
+        &IdentityOwnerRecord { registrar: Some(id("ada")), ..owner },
+        &format!("identity_owner/{digest}"),
+        r#"{"subject":{"spiffe":"spiffe://example.org/bot"},"agent":"bot","registrar":"ada"}"#,
+    );
     let key = TrustedJwtKey { kid: "k1".into(), jwk: json("{}") };
     let record = TrustDomainRecord::new(id("example.org"), vec![vec![0xff; 4]], vec![key], TimeMs(1_000)).unwrap();
     let mut record = record.changed(record.x509_roots().to_vec(), record.jwt_keys().to_vec(), TimeMs(2_000)).unwrap();

@@ -23,7 +23,8 @@
 //! }
 //! ```
 //!
-//! - `settings` of a case stand in for those of the file; one of the two is needed.
+//! - `settings` of a case stand in for those of the file, and these for `settings.json` beside the directory; one of them
+//!   is needed.
 //! - `context` says what the case is about: `request` with `action` and `resource`, and if they matter
 //!   `purpose`, `session`, `arguments` and `claimed_properties`; `agent` with `id`, `instance`, `owner`
 //!   and `labels`; `user` and `delegations`; `credential`, for one that is no token; `time_ms`. What is left

@@ -3,6 +3,7 @@
 //! What differs from one to another stands behind [`Language`]: how its projects are told, which tools they need, what
 //! a new one looks like, and how a component is made of one. The rest of this crate knows components, and no language.
 
+mod brought;
 mod c;
 mod copied;
 mod go;
@@ -10,6 +11,7 @@ mod kept;
 mod owned;
 mod rust;
 mod stubbed;
+mod text;
 mod typescript;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +33,10 @@ pub enum Language {
     C,
     /// Go, with the module `attorn-policy`.
     Go,
+    /// Cedar, whose policies are texts that the plugin `cedar` reads.
+    Cedar,
+    /// Rego, whose policies are texts that the plugin `rego` reads.
+    Rego,
 }
 
 /// A component that was made, before it is said in it how.
@@ -46,7 +52,7 @@ pub(crate) struct Compiled {
 
 impl Language {
     /// All of them. Where a directory holds projects in several, the first counts.
-    pub const ALL: &[Self] = &[Self::Rust, Self::TypeScript, Self::C, Self::Go];
+    pub const ALL: &[Self] = &[Self::Rust, Self::TypeScript, Self::C, Self::Go, Self::Cedar, Self::Rego];
 
     /// Its name: on the command line, in components, and of its directory beside others.
     #[must_use]
@@ -56,7 +62,15 @@ impl Language {
             Self::TypeScript => "typescript",
             Self::C => "c",
             Self::Go => "go",
+            Self::Cedar => "cedar",
+            Self::Rego => "rego",
         }
+    }
+
+    /// Whether its policies are texts: there is nothing to compile, and what a policy is stands in its settings.
+    #[must_use]
+    pub const fn is_text(self) -> bool {
+        matches!(self, Self::Cedar | Self::Rego)
     }
 
     /// The file that says that a directory is a project in it.
@@ -67,6 +81,8 @@ impl Language {
             Self::TypeScript => "package.json",
             Self::C => c::MANIFEST,
             Self::Go => go::MANIFEST,
+            Self::Cedar => text::cedar::MANIFEST,
+            Self::Rego => text::rego::MANIFEST,
         }
     }
 
@@ -78,6 +94,7 @@ impl Language {
             Self::TypeScript => typescript::tools(),
             Self::C => c::tools(),
             Self::Go => go::tools(),
+            Self::Cedar | Self::Rego => text::tools(self),
         }
     }
 
@@ -100,7 +117,20 @@ impl Language {
             Self::TypeScript => typescript::template(sdk),
             Self::C => c::template(sdk),
             Self::Go => go::template(sdk),
+            Self::Cedar => Ok(text::cedar::template()),
+            Self::Rego => Ok(text::rego::template()),
         }
+    }
+
+    /// What of a new project is no text, by its name there: the component that reads texts. It is the one that is named, or
+    /// that this program finds.
+    pub(crate) fn adapter(self, named: Option<&Path>) -> Result<Option<(String, Vec<u8>)>, TemplateError> {
+        self.is_text().then(|| text::brought(self, named)).transpose()
+    }
+
+    /// The settings that are built with the component, where a policy is a text: it stands in them.
+    pub(crate) fn settings(self, home: &Path) -> Result<Option<String>, ProjectError> {
+        self.is_text().then(|| text::settings(self, home)).transpose()
     }
 
     /// Make the component of the policy in `directory`, whose project lies in `home`.
@@ -115,6 +145,7 @@ impl Language {
             Self::TypeScript => typescript::build(directory, home, progress),
             Self::C => c::build(directory, home, progress),
             Self::Go => go::build(directory, home, progress),
+            Self::Cedar | Self::Rego => text::build(self, home),
         }
     }
 }
@@ -145,6 +176,8 @@ mod tests {
             (&["c/clib.json", "typescript/package.json"], Some((Language::TypeScript, "typescript"))),
             (&["c/clib.json"], Some((Language::C, "c"))),
             (&["go/go.mod"], Some((Language::Go, "go"))),
+            (&["cedar.json"], Some((Language::Cedar, ""))),
+            (&["rego/rego.json"], Some((Language::Rego, "rego"))),
         ] {
             let directory = tempfile::tempdir().unwrap();
             for file in files {

@@ -16,6 +16,8 @@ use crate::section::{self, Built};
 
 /// The component, in the policy's directory.
 pub const COMPONENT: &str = "policy.wasm";
+/// The settings, beside it: somebody's own, to try; or built, where the policy is a text that stands in them.
+pub const SETTINGS: &str = "settings.json";
 
 /// The most files of a policy's sources, and the most bytes of them together.
 const SOURCES_MAX: usize = 10_000;
@@ -23,7 +25,7 @@ const SOURCE_BYTES_MAX: u64 = 64 << 20;
 
 /// What is no source: what a build makes, and what is about the policy, at the top of the directory and of the projects
 /// in it; and packages, wherever they lie.
-const NO_SOURCES: &[&str] = &["target", COMPONENT, SIGNATURE, "cases", "README.md", "settings.json"];
+const NO_SOURCES: &[&str] = &["target", COMPONENT, SIGNATURE, "cases", "README.md", SETTINGS];
 /// The signature of what a build made, beside it.
 const SIGNATURE: &str = "policy.wasm.minisig";
 const PACKAGES: &str = "node_modules";
@@ -84,6 +86,8 @@ pub struct Made {
     pub digest: String,
     /// Its size.
     pub bytes: usize,
+    /// The settings that were built with it, where the policy is a text.
+    pub settings: Option<PathBuf>,
     /// What it says about how it was built.
     pub built: Built,
 }
@@ -101,19 +105,42 @@ pub fn build(directory: &Path, progress: &mut dyn FnMut(&str)) -> Result<Made, P
     let Compiled { component, sdk, lock } = language.build(directory, &home, progress)?;
     check_component(&component).map_err(ProjectError::NoPolicy)?;
     let built = Built { language: language.as_str().to_owned(), sdk, source: source(directory, &lock)? };
-    let bytes = section::with(&component, &built);
-    let path = directory.join(COMPONENT);
-    whole::write(&path, &bytes).map_err(file(&path))?;
-    Ok(Made { path, digest: blake3::hash(&bytes).to_hex().to_string(), bytes: bytes.len(), built })
+    let text = language.settings(&home)?;
+    // An adapter stays as it is: everybody knows it by its digest, and the sources are in the settings.
+    let bytes = if text.is_some() { component } else { section::with(&component, &built) };
+    let settings = text.map(|text| put(directory.join(SETTINGS), text.as_bytes())).transpose()?;
+    let path = put(directory.join(COMPONENT), &bytes)?;
+    Ok(Made { path, digest: blake3::hash(&bytes).to_hex().to_string(), bytes: bytes.len(), settings, built })
+}
+
+/// Write what was built. What is the same already is left, so that nobody who watches it is woken.
+fn put(path: PathBuf, bytes: &[u8]) -> Result<PathBuf, ProjectError> {
+    let is_same = fs::symlink_metadata(&path).is_ok_and(|there| there.is_file() && there.len() == bytes.len() as u64)
+        && fs::read(&path).is_ok_and(|there| there == bytes);
+    if !is_same {
+        whole::write(&path, bytes).map_err(file(&path))?;
+    }
+    Ok(path)
+}
+
+/// Whether a build of this directory makes its settings, so that they are nobody's own.
+#[must_use]
+pub fn builds_settings(directory: &Path) -> bool {
+    Language::of(directory).is_some_and(|(language, _)| language.is_text())
+}
+
+/// The names of a project's sources, sorted.
+pub(crate) fn files(directory: &Path) -> Result<Vec<String>, ProjectError> {
+    let mut files = Vec::new();
+    list(directory, directory, &mut files)?;
+    files.sort();
+    Ok(files)
 }
 
 /// A digest of all sources, each with its name, in the order of their names, and of the lock file where that lies
 /// elsewhere. Hidden files are none.
 fn source(directory: &Path, lock: &Path) -> Result<String, ProjectError> {
-    let mut files = Vec::new();
-    list(directory, directory, &mut files)?;
-    files.sort();
-    let mut files: Vec<_> = files.into_iter().map(|name| (directory.join(&name), name)).collect();
+    let mut files: Vec<_> = files(directory)?.into_iter().map(|name| (directory.join(&name), name)).collect();
     if !lock.starts_with(directory.canonicalize().map_err(file(directory))?) {
         let name = lock.file_name().unwrap_or_default().to_string_lossy();
         files.push((lock.to_owned(), name.into_owned()));
@@ -151,6 +178,9 @@ fn list(top: &Path, directory: &Path, files: &mut Vec<String>) -> Result<(), Pro
         let kind = fs::metadata(&path).map_err(file(&path))?;
         if kind.is_dir() {
             list(top, &path, files)?;
+        } else if !kind.is_file() {
+            // Whoever opens a pipe waits for somebody to write.
+            return Err(ProjectError::Manifest { path, problem: "it is no regular file".to_owned() });
         } else {
             let below = path.strip_prefix(top).unwrap_or(&path);
             let parts: Vec<_> = below.components().map(|part| part.as_os_str().to_string_lossy()).collect();
@@ -224,12 +254,28 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_not_opened() {
+        let home = directory(&[("Cargo.toml", "a"), ("src/lib.rs", "b")]);
+        let pipe = home.path().join("src/pipe");
+        let path = std::ffi::CString::new(pipe.to_str().unwrap()).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        std::os::unix::fs::symlink("pipe", home.path().join("src/link")).unwrap();
+        let (say, said) = std::sync::mpsc::channel();
+        let top = home.path().to_owned();
+        // Opened, it would wait for somebody for ever.
+        std::thread::spawn(move || say.send(source(&top, &top.join("Cargo.toml")).map_err(|error| error.to_string())));
+        let error = said.recv_timeout(std::time::Duration::from_secs(10)).unwrap().unwrap_err();
+        assert!(error.ends_with("`: it is no regular file"), "{error}");
+    }
+
     #[test]
     fn a_directory_that_is_no_policys_is_refused_before_anything_is_compiled() {
         let failed = |files: &[(&str, &str)]| build(directory(files).path(), &mut |_| {}).unwrap_err().to_string();
         assert!(
             failed(&[]).ends_with(
-                "`Cargo.toml` or `rust/Cargo.toml`, `package.json` or `typescript/package.json`, `clib.json` or `c/clib.json`, `go.mod` or `go/go.mod`"
+                "`Cargo.toml` or `rust/Cargo.toml`, `package.json` or `typescript/package.json`, `clib.json` or `c/clib.json`, `go.mod` or `go/go.mod`, `cedar.json` or `cedar/cedar.json`, `rego.json` or `rego/rego.json`"
             )
         );
         // The crate of a plugin lies one deeper.

@@ -3,6 +3,8 @@
 //! A project appears whole or not at all. What is in it is data of this crate, also the SDK that it depends on; nothing is
 //! downloaded.
 
+mod links;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,7 +35,8 @@ pub struct NewPolicy<'a> {
     pub within: &'a Path,
     /// What it is written in.
     pub language: Language,
-    /// The sources of the SDK, for who has changed them; otherwise those that this program has go into the project.
+    /// The sources of the SDK, for who has changed them; otherwise those that this program has go into the project. Of a
+    /// policy that is a text, the adapter, or the directory where it was built; otherwise the one beside this program.
     pub sdk: Option<&'a Path>,
 }
 
@@ -62,6 +65,12 @@ pub enum TemplateError {
         /// Which.
         language: Language,
     },
+    /// No component that reads such texts lies beside this program.
+    #[error("there is no adapter for `{}` beside this program", language.as_str())]
+    NoAdapter {
+        /// Of which language.
+        language: Language,
+    },
     /// A file could not be written.
     #[error("cannot make `{}`", path.display())]
     File {
@@ -84,17 +93,29 @@ pub fn create(new: &NewPolicy<'_>) -> Result<PathBuf, TemplateError> {
         return Err(TemplateError::Exists { path: home });
     }
     let Template { files, sdk, with } = new.language.template(new.sdk)?;
+    let adapter = new.language.adapter(new.sdk)?;
     // A directory beside, which goes away with all that is in it whatever happens.
     let beside = tempfile::Builder::new().prefix(".attorn-new-").tempdir_in(new.within).map_err(failed(new.within))?;
     let made = beside.path().join(new.name);
     let own = files.iter().map(|(name, text)| (*name, text.replace("{{name}}", new.name).replace("{{sdk}}", &sdk)));
-    let with = with.iter().map(|(name, text)| (name.as_str(), text.clone()));
-    for (name, text) in own.chain(with) {
+    let own = own.map(|(name, text)| (name, text.into_bytes()));
+    let names: Vec<&str> =
+        files.iter().map(|(name, _)| *name).chain(with.iter().map(|(name, _)| name.as_str())).collect();
+    let is_there = |path: &str| {
+        names.iter().any(|name| name.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    };
+    let with = with.iter().map(|(name, text)| {
+        let is_document = Path::new(name).extension().is_some_and(|extension| extension == "md");
+        let text = if is_document { links::within(text, name, is_there) } else { text.clone() };
+        (name.as_str(), text.into_bytes())
+    });
+    let adapter = adapter.iter().map(|(name, bytes)| (name.as_str(), bytes.clone()));
+    for (name, bytes) in own.chain(with).chain(adapter) {
         let path = made.join(name);
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(failed(directory))?;
         }
-        fs::write(&path, text).map_err(failed(&path))?;
+        fs::write(&path, bytes).map_err(failed(&path))?;
     }
     fs::rename(&made, &home).map_err(failed(&home))?;
     Ok(home)
@@ -175,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_project_is_whole_and_named() {
-        for language in Language::ALL {
+        for language in Language::ALL.iter().filter(|language| !language.is_text()) {
             let within = tempfile::tempdir().unwrap();
             let home = made("listed-actions", within.path(), *language).unwrap();
             for (name, _) in language.template(None).unwrap().files {
@@ -187,10 +208,37 @@ mod tests {
             let sdk = match language {
                 Language::Rust => "vendor/attorn/sdk/policy/rust",
                 Language::Go => "third_party/attorn-policy",
-                Language::TypeScript | Language::C => "vendor/attorn-policy",
+                _ => "vendor/attorn-policy",
             };
             assert!(manifest.contains(sdk) && home.join(sdk).join(language.manifest()).is_file(), "{manifest}");
             assert_eq!(fs::read_dir(within.path()).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn no_document_of_a_project_leads_to_what_is_not_there() {
+        fn documents(directory: &Path, found: &mut Vec<PathBuf>) {
+            for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+                if entry.file_type().unwrap().is_dir() {
+                    documents(&entry.path(), found);
+                } else if entry.path().extension().is_some_and(|extension| extension == "md") {
+                    found.push(entry.path());
+                }
+            }
+        }
+        for language in Language::ALL.iter().filter(|language| !language.is_text()) {
+            let within = tempfile::tempdir().unwrap();
+            let mut found = Vec::new();
+            documents(&made("listed-actions", within.path(), *language).unwrap(), &mut found);
+            assert!(found.len() > 1, "{found:?}");
+            for path in found {
+                let text = fs::read_to_string(&path).unwrap();
+                let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+                for target in targets.filter(|target| !target.is_empty() && !target.contains("://")) {
+                    assert!(path.parent().unwrap().join(target).exists(), "{}: {target}", path.display());
+                }
+                assert!(text.contains("# "), "{}", path.display());
+            }
         }
     }
 

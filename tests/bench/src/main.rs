@@ -117,6 +117,9 @@ const QUICK: Length = Length {
 const AREAS: [&str; 9] =
     ["engine", "http", "hostile", "compile", "delegation", "store", "audit", "credentials", "policies"];
 
+/// A part of `policies` that is wanted alone.
+const LANGUAGES: &str = "languages";
+
 fn main() {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -131,9 +134,9 @@ fn main() {
     arguments.retain(|argument| argument != "--json");
     let wanted: Vec<&str> = match arguments.as_slice() {
         [] => AREAS.to_vec(),
-        [area] if AREAS.contains(&area.as_str()) => vec![area],
+        [area] if AREAS.contains(&area.as_str()) || area == LANGUAGES => vec![area],
         _ => {
-            eprintln!("usage: attorn-bench [{}] [--json]", AREAS.join("|"));
+            eprintln!("usage: attorn-bench [{}|{LANGUAGES}] [--json]", AREAS.join("|"));
             std::process::exit(2);
         }
     };
@@ -158,6 +161,7 @@ fn main() {
             "audit" => runtime.block_on(audit::measure(length, &mut figures)),
             "credentials" => runtime.block_on(credentials::measure(length, &mut figures)),
             "policies" => policies::measure(length, &mut figures),
+            LANGUAGES => policies::measure_languages(length, &mut figures),
             "delegation" => runtime.block_on(delegation::measure(length, &mut figures)),
             _ => compile::measure(length, &mut figures),
         }

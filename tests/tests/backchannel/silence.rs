@@ -10,7 +10,7 @@ use attorn_tests::behalf::{exchange, later_login, registration};
 use attorn_tests::device::Says;
 use attorn_tests::provider::with;
 use attorn_tests::replays::replays_identically;
-use attorn_tests::{Machine, components};
+use attorn_tests::{Call, Machine, components};
 use serde_json::{Value, json};
 
 use super::prompts::Scene;
@@ -72,6 +72,34 @@ async fn whoever_does_not_answer_is_left_alone_for_a_while() {
     scene.question(2).await;
     assert_eq!(scene.behalf.provider.device().questions().len(), 2);
     replays_identically(&scene.behalf).await;
+}
+
+/// She is left alone like anybody who did not answer, and what the agent is told is what she did.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_revokes_instead_of_answering_has_not_been_silent() {
+    for all in [false, true] {
+        let limits = ApprovalLimits { lapse_ms: 4_000, refusal_ms: 600_000, ..ApprovalLimits::default() };
+        let mut scene = Scene::limited(limits).await;
+        let asked = scene.challenged(5_000).await;
+        scene.behalf.provider.device().polled(1).await;
+        let one = format!("/v1/me/delegations/{}/revoke", scene.delegation.id);
+        let path = if all { "/v1/me/revoke".to_owned() } else { one };
+        let alice = scene.behalf.provider.user_token(json!({}));
+        let revokes = Call::post(path, &json!({ "reason": "not that" })).bearer(&alice);
+        scene.behalf.reach.send(revokes).await.expect(200);
+        denied(&scene.pay(5_000).await, "delegation_revoked");
+        scene.becomes(&asked, "lapsed").await;
+        // By what she delegates after that.
+        let claims = with(json!({ "client_id": "helper-client" }), later_login().await);
+        let made: DelegationMade = exchange(&scene.behalf.helper, &scene.behalf.token(claims)).await.expect(201).json();
+        scene.delegation = made.delegation;
+        let answer = scene.pay(5_000).await;
+        denied(&answer, "approval_delegation_revoked");
+        let said = &scene.behalf.entry_of(&answer).await["approval"];
+        assert_eq!((&said["id"], &said["is"]), (&json!(asked.id), &json!("delegation_revoked")));
+        assert_eq!(scene.behalf.provider.device().questions().len(), 1);
+        replays_identically(&scene.behalf).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,14 +3,14 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 
-use attorn_tests::http::Reach;
-use attorn_tests::process::{Process, binary};
-use attorn_tests::server::free_address;
+use attorn_tests::process::binary;
 use tempfile::TempDir;
 
+use super::walk::first_policy;
+pub(super) use super::walk::{files, root, said};
 use super::{attorn, refused};
 
 const COMPILES: &str = "the lines above say where it is wrong";
@@ -34,10 +34,6 @@ fn write(project: &Path, top: &str, evaluate: &str) {
          .settings_size = sizeof(struct settings), .evaluate = evaluate}};\n"
     );
     fs::write(project.join("src/policy.c"), text).unwrap();
-}
-
-pub(super) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
 }
 
 #[test]
@@ -140,28 +136,12 @@ fn a_strangers_project_runs_writes_and_reads_nothing_but_its_own() {
     refused(&project, &["build"], 1, "which calls itself `listed-actions-policy`", "");
 }
 
-/// The names of all files below a directory, sorted.
-pub(super) fn files(top: &Path) -> Vec<String> {
-    let (mut found, mut waiting) = (Vec::new(), vec![top.to_owned()]);
-    while let Some(directory) = waiting.pop() {
-        for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
-            if entry.file_type().unwrap().is_dir() {
-                waiting.push(entry.path());
-            } else {
-                found.push(entry.path().strip_prefix(top).unwrap().to_str().unwrap().to_owned());
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
 #[test]
 fn what_goes_wrong_in_a_decision_denies_and_nothing_is_left_for_the_next() {
     const FAILS: &str = r#""failure":"policy_error""#;
     const TRAPS: &str = r#""failure":"trap""#;
     const ALLOWS: &str = r#""verdict":"allow""#;
-    const WAYS: [(&str, &str, &str); 15] = [
+    const WAYS: [(&str, &str, &str); 17] = [
         ("fail", "attorn_fail(\"it is odd\"); return attorn_allow();", FAILS),
         ("nothing", "return (attorn_verdict){0};", FAILS),
         ("counter", "return attorn_used(ctx, \"spent\") == 0 ? attorn_abstain() : attorn_allow();", FAILS),
@@ -187,6 +167,9 @@ fn what_goes_wrong_in_a_decision_denies_and_nothing_is_left_for_the_next() {
         ("memory", "for (;;) { *(volatile char *)attorn_new(1, 1 << 20) = 1; }", r#""failure":"memory""#),
         ("loop", "for (volatile int n = 0;; n = n ^ 1) {}", r#""failure":"deadline""#),
         ("log", "attorn_log_info(\"asked by %.*s\", ATTORN_ARG(ctx->agent.id)); return attorn_allow();", ALLOWS),
+        // What is no text is none in the sandbox either.
+        ("logodd", "attorn_log_info(\"%s\", \"\\xff\"); return attorn_allow();", ALLOWS),
+        ("failodd", "return attorn_fail(\"%s\", \"\\xff\");", FAILS),
         ("again", "seen++; return seen > 1 ? attorn_abstain() : attorn_allow();", ALLOWS),
         (
             "large",
@@ -215,7 +198,7 @@ fn what_goes_wrong_in_a_decision_denies_and_nothing_is_left_for_the_next() {
     let (code, out, said) = attorn(&project, &["build"]);
     assert_eq!(code, 0, "{out}{said}");
     let (code, out, said) = attorn(&project, &["test"]);
-    assert!(code == 0 && out.ends_with("16 cases, 0 failed\n"), "{out}{said}");
+    assert!(code == 0 && out.ends_with("18 cases, 0 failed\n"), "{out}{said}");
 }
 
 #[test]
@@ -317,45 +300,7 @@ fn spend_limit_in_c_passes_the_cases_of_all_languages() {
     assert!(code == 0 && out.contains(" cases, 0 failed\n"), "{out}{said}");
 }
 
-/// All of what the README says of a first policy in C, word by word, in an empty directory; but for where the server
-/// listens.
 #[tokio::test]
 async fn what_the_readme_says_of_a_first_policy_in_c_works() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, section) = readme.split_once("\n### Your first policy in C\n").unwrap();
-    let blocks: Vec<&str> = section.split("```").collect();
-    let (_, make) = blocks[1].split_once("$ attorn policy doctor").unwrap();
-    let (ask, last) = blocks[3].trim_start_matches("console\n").rsplit_once("\n$ ").unwrap();
-
-    let home = tempfile::tempdir().unwrap();
-    let address = free_address();
-    let make =
-        format!("attorn policy doctor{make}").replace("attorn init ", &format!("attorn init --listen {address} "));
-    let output = shell(home.path(), &address.to_string(), &make);
-    assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("3 cases, 0 failed\n"), "{}", said(&output));
-    assert!(said(&output).contains("all tests passed\n"), "{}", said(&output));
-
-    let reach = Reach::new(format!("http://{address}"));
-    let server = Process::start(&home.path().join("attorn/attorn.toml"), &reach).await;
-    let ask = format!("{ask}\nset +e\n{last}");
-    let address = address.to_string();
-    let at = home.path().to_owned();
-    let output = tokio::task::spawn_blocking(move || shell(&at, &address, &ask)).await.unwrap();
-    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
-    assert!(said(&output).contains("not_listed"), "{}", said(&output));
-    server.stop().await;
-}
-
-pub(super) fn shell(home: &Path, address: &str, script: &str) -> Output {
-    let script = script.trim_start_matches("$ ").replace("\n$ ", "\n");
-    let path = std::env::var_os("PATH").unwrap();
-    let paths = std::iter::once(binary().parent().unwrap().to_owned()).chain(std::env::split_paths(&path));
-    let mut shell = Command::new("sh");
-    shell.args(["-exc", &script]).current_dir(home).env("PATH", std::env::join_paths(paths).unwrap());
-    shell.env("ATTORN_URL", format!("http://{address}")).env_remove("ATTORN_TOKEN").output().unwrap()
-}
-
-pub(super) fn said(output: &Output) -> String {
-    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
+    first_policy("C", "c", &["3 cases, 0 failed\n", "all tests passed\n"], "not_listed").await;
 }

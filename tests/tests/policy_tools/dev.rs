@@ -19,13 +19,13 @@ use super::{attorn, refused};
 const LONG: Duration = Duration::from_mins(5);
 
 /// `attorn policy dev --json`, and the line of each round.
-struct Dev {
+pub(super) struct Dev {
     process: Child,
     rounds: Receiver<String>,
 }
 
 impl Dev {
-    fn start(project: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    pub(super) fn start(project: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(binary());
         command.args(["policy", "dev", "--json"]).args(arguments).current_dir(project);
         command.env_remove("ATTORN_TOKEN").env_remove("ATTORN_URL").envs(environment.iter().copied());
@@ -37,7 +37,7 @@ impl Dev {
     }
 
     /// The next round, whenever it is done.
-    fn round(&self) -> Value {
+    pub(super) fn round(&self) -> Value {
         serde_json::from_str(&self.rounds.recv_timeout(LONG).unwrap()).unwrap()
     }
 
@@ -46,7 +46,7 @@ impl Dev {
     }
 
     /// Its exit code after Ctrl-C.
-    fn end(mut self) -> i32 {
+    pub(super) fn end(mut self) -> i32 {
         self.interrupt();
         let began = Instant::now();
         loop {
@@ -66,7 +66,7 @@ impl Drop for Dev {
     }
 }
 
-fn change(path: &Path, from: &str, to: &str) {
+pub(super) fn change(path: &Path, from: &str, to: &str) {
     let text = fs::read_to_string(path).unwrap();
     assert!(text.contains(from), "{text}");
     fs::write(path, text.replace(from, to)).unwrap();
@@ -118,6 +118,23 @@ async fn each_change_is_built_and_what_is_said_otherwise_is_shown() {
     change(&project.join("settings.json"), "faq.read", "faq.list");
     let fifth = dev.round();
     assert!(fifth["error"].as_str().unwrap().contains("missing_duty"), "{fifth}");
+    // What is there already, and could not be put in force, is not pushed once more.
+    let versions = async || {
+        let policy: Value = world.staff.policy_admin.get("/v1/policies/listed-actions").await.expect(200).json();
+        policy["versions"].as_array().unwrap().len()
+    };
+    assert_eq!(versions().await, 2);
+    for _ in 0..2 {
+        let cases = project.join("cases/decisions.json");
+        fs::write(&cases, fs::read_to_string(&cases).unwrap() + "\n").unwrap();
+        let again = dev.round();
+        assert!(again["error"].as_str().unwrap().contains("missing_duty"), "{again}");
+    }
+    assert_eq!(versions().await, 2);
+    // Others are.
+    change(&project.join("settings.json"), "faq.list", "faq.find");
+    assert!(dev.round()["error"].as_str().unwrap().contains("missing_duty"));
+    assert_eq!(versions().await, 3);
     assert_eq!(dev.end(), 0);
 }
 

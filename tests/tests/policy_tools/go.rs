@@ -5,12 +5,10 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use attorn_tests::http::Reach;
-use attorn_tests::process::{Process, binary};
-use attorn_tests::server::free_address;
+use attorn_tests::process::binary;
 use tempfile::TempDir;
 
-use super::c::{files, root, said, shell};
+use super::walk::{files, first_policy, root, said};
 use super::{attorn, refused};
 
 const LACKING: &str = "leave it out; the README of the SDK says";
@@ -269,32 +267,7 @@ fn spend_limit_in_go_passes_the_cases_of_all_languages() {
     assert!(code == 0 && out.contains(" cases, 0 failed\n"), "{out}{said}");
 }
 
-/// All of what the README says of a first policy in Go, word by word, in an empty directory; but for where the server
-/// listens.
 #[tokio::test]
 async fn what_the_readme_says_of_a_first_policy_in_go_works() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, section) = readme.split_once("\n### Your first policy in Go\n").unwrap();
-    let blocks: Vec<&str> = section.split("```").collect();
-    let (_, make) = blocks[1].split_once("$ attorn policy doctor").unwrap();
-    let (ask, last) = blocks[3].trim_start_matches("console\n").rsplit_once("\n$ ").unwrap();
-
-    let home = tempfile::tempdir().unwrap();
-    let address = free_address();
-    let make =
-        format!("attorn policy doctor{make}").replace("attorn init ", &format!("attorn init --listen {address} "));
-    let output = shell(home.path(), &address.to_string(), &make);
-    assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("3 cases, 0 failed\n"), "{}", said(&output));
-    assert!(said(&output).contains("ok  \tlisted-actions-policy"), "{}", said(&output));
-
-    let reach = Reach::new(format!("http://{address}"));
-    let server = Process::start(&home.path().join("attorn/attorn.toml"), &reach).await;
-    let ask = format!("{ask}\nset +e\n{last}");
-    let address = address.to_string();
-    let at = home.path().to_owned();
-    let output = tokio::task::spawn_blocking(move || shell(&at, &address, &ask)).await.unwrap();
-    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
-    assert!(said(&output).contains("not_listed"), "{}", said(&output));
-    server.stop().await;
+    first_policy("Go", "go", &["3 cases, 0 failed\n", "ok  \tlisted-actions-policy"], "not_listed").await;
 }

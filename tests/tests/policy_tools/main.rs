@@ -8,8 +8,10 @@ mod dev;
 mod go;
 mod opa;
 mod registry;
+mod text;
 mod try_out;
 mod typescript;
+mod walk;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -4,13 +4,10 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Command, Output};
 
-use attorn_tests::http::Reach;
-use attorn_tests::process::{Process, binary};
-use attorn_tests::server::free_address;
 use tempfile::TempDir;
 
+use super::walk::first_policy;
 use super::{attorn, refused};
 
 /// A project of the template, in a directory of its own.
@@ -178,46 +175,7 @@ fn a_project_of_another_shape_is_told_what_it_lacks() {
     assert!(code == 0 && out.contains("node") && out.contains("npm") && !out.contains("cargo"), "{out}");
 }
 
-/// All of what the README says of a first policy in TypeScript, word by word, in an empty directory; but for where the
-/// server listens.
 #[tokio::test]
 async fn what_the_readme_says_of_a_first_policy_in_typescript_works() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let (_, section) = readme.split_once("\n### Your first policy in TypeScript\n").unwrap();
-    let blocks: Vec<&str> = section.split("```").collect();
-    let (_, make) = blocks[1].split_once("$ attorn policy doctor").unwrap();
-    assert!(blocks[2].starts_with("\n\n`attorn serve` in another terminal"), "{}", blocks[2]);
-    let (ask, last) = blocks[3].trim_start_matches("console\n").rsplit_once("\n$ ").unwrap();
-
-    let home = tempfile::tempdir().unwrap();
-    let address = free_address();
-    let make =
-        format!("attorn policy doctor{make}").replace("attorn init ", &format!("attorn init --listen {address} "));
-    let output = shell(home.path(), &address.to_string(), &make);
-    assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("3 cases, 0 failed\n") && said(&output).contains("# fail 0\n"), "{}", said(&output));
-
-    let reach = Reach::new(format!("http://{address}"));
-    let server = Process::start(&home.path().join("attorn/attorn.toml"), &reach).await;
-    let ask = format!("{ask}\nset +e\n{last}");
-    let address = address.to_string();
-    let at = home.path().to_owned();
-    let output = tokio::task::spawn_blocking(move || shell(&at, &address, &ask)).await.unwrap();
-    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
-    assert!(said(&output).contains("not_listed"), "{}", said(&output));
-    server.stop().await;
-}
-
-fn shell(home: &Path, address: &str, script: &str) -> Output {
-    let script = script.trim_start_matches("$ ").replace("\n$ ", "\n");
-    let path = std::env::var_os("PATH").unwrap();
-    let paths = std::iter::once(binary().parent().unwrap().to_owned()).chain(std::env::split_paths(&path));
-    let mut shell = Command::new("sh");
-    shell.args(["-exc", &script]).current_dir(home).env("PATH", std::env::join_paths(paths).unwrap());
-    shell.env("ATTORN_URL", format!("http://{address}")).env_remove("ATTORN_TOKEN").output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
+    first_policy("TypeScript", "typescript", &["3 cases, 0 failed\n", "# fail 0\n"], "not_listed").await;
 }

@@ -4,12 +4,28 @@ use std::collections::BTreeSet;
 
 use super::Finding;
 use super::tree::Tree;
+use crate::languages;
 
 /// Where the plugins are.
 const PLUGINS: &str = "plugins";
 
 /// The JSON Schema of a plugin's settings. It stands where the plugin's language can embed it.
 const SCHEMA: &str = "settings.schema.json";
+
+/// Where the templates of all languages are.
+const TEMPLATES: &str = "host/toolchain/templates";
+
+/// Whether the table of languages has those that there are: that `attorn` makes policies in, and `spend-limit` is written in.
+pub(crate) fn check_languages(tree: &Tree) -> Vec<Finding> {
+    let below = |directory: &'static str| {
+        let names = tree.below(directory).filter_map(move |file| file.path.strip_prefix(directory)?.split('/').nth(1));
+        names.collect::<BTreeSet<&str>>()
+    };
+    let (templates, written) = (below(TEMPLATES), below(languages::POLICY));
+    let there = templates.intersection(&written).copied().collect();
+    let document = tree.file(languages::DOCUMENT).map_or("", |file| file.text.as_str());
+    languages::differs(document, &there).map(|what| Finding::file(languages::DOCUMENT, what)).into_iter().collect()
+}
 
 /// What is missing in any plugin.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
@@ -39,6 +55,25 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_table_of_languages_is_compared_with_what_there_is() {
+        let rows = "| rust | 9 KiB | 9 ms | 9 µs | 9 µs |\n| c | 9 KiB | 9 ms | 9 µs | 9 µs |\n";
+        let table = format!("{}{}{rows}{}", languages::BEGIN, languages::HEAD, languages::END);
+        let findings = |languages: &[&str]| {
+            let path = |at: &str, language: &&str| format!("{at}/{language}/a.in");
+            let both = [TEMPLATES, languages::POLICY];
+            let paths: Vec<String> =
+                both.iter().flat_map(|at| languages.iter().map(move |language| path(at, language))).collect();
+            let mut files: Vec<(&str, &str)> = paths.iter().map(|path| (path.as_str(), "")).collect();
+            // What is a language of one of the two alone is none of the table.
+            files.extend([("host/toolchain/templates/cedar/a.in", ""), ("plugins/spend-limit/cases/a.json", "")]);
+            files.push(("plugins/README.md", &table));
+            check_languages(&Tree::of(&files)).len()
+        };
+        let counts = [&["rust", "c"][..], &["rust"], &["rust", "c", "x"]].map(findings);
+        assert_eq!(counts, [0, 1, 1]);
+    }
 
     #[test]
     fn plugins_are_whole() {

@@ -17,6 +17,7 @@ use attorn_store::{Batch, CommitError, Key, Require, Versioned};
 
 use super::{ApprovalLimits, has_user_vote};
 use crate::app::App;
+use crate::decisions::behalf;
 use crate::http::failure::Failure;
 
 /// How often it is noted anew that a user is asked, because somebody voted meanwhile.
@@ -47,7 +48,7 @@ impl Holds {
         for (asked_of, one) in silent {
             holds.read(app, asked_of).await?;
             let before = holds.found.get(&asked_of).and_then(Option::as_ref).map(|found| &found.value);
-            let next = after(before, (HoldReason::Unanswered, one), one.request.expires_at, app.approvals);
+            let next = after(before, (silence(app, one).await?, one), one.request.expires_at, app.approvals);
             holds.next.insert(asked_of, next);
         }
         Ok(holds)
@@ -83,6 +84,18 @@ impl Holds {
 /// Whether the user was asked, and said neither yes nor no.
 fn is_unanswered(record: &ApprovalRecord) -> bool {
     record.state == ApprovalState::Pending && record.prompted && !has_user_vote(record)
+}
+
+/// Why a user who was asked said nothing, as far as it is known. It holds either way, so what this reads is named in no
+/// batch: it changes what the agent is told, and not what it may do.
+async fn silence(app: &App, asked: &ApprovalRecord) -> Result<HoldReason, Failure> {
+    let Some(delegation) = &asked.delegation else { return Ok(HoldReason::Unanswered) };
+    let is_revoked = match behalf::standing(app, delegation, &mut Vec::new()).await? {
+        Ok((_, chain)) => chain.behalf.roots.user_revoked || chain.behalf.hops.iter().any(|hop| hop.revoked),
+        // What nobody can look at any more was not seen to be revoked.
+        Err(_) => false,
+    };
+    Ok(if is_revoked { HoldReason::DelegationRevoked } else { HoldReason::Unanswered })
 }
 
 /// Somebody says no: put into the batch of their vote for how long that holds.

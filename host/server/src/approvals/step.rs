@@ -46,7 +46,7 @@ enum Step {
     Wait(Box<Versioned<ApprovalRecord>>),
     /// An allow spends it.
     Spend(Box<Versioned<ApprovalRecord>>),
-    /// A deny: somebody has refused it, or nobody has answered.
+    /// A deny: somebody has refused it, or the user has not answered.
     Held(HoldReason, ApprovalId),
     /// A deny: as many wait as may.
     TooMany,
@@ -149,6 +149,7 @@ impl Part {
 
 const REFUSED: &str = "refused";
 const UNANSWERED: &str = "unanswered";
+const DELEGATION_REVOKED: &str = "delegation_revoked";
 const TOO_MANY: &str = "too_many";
 const TOO_MANY_PROMPTS: &str = "too_many_prompts";
 const UNREADABLE: &str = "unreadable";
@@ -158,6 +159,7 @@ const fn held(because: HoldReason) -> &'static str {
     match because {
         HoldReason::Refused => REFUSED,
         HoldReason::Unanswered => UNANSWERED,
+        HoldReason::DelegationRevoked => DELEGATION_REVOKED,
     }
 }
 
@@ -166,6 +168,7 @@ pub(crate) fn denied_by(is: &str) -> Option<HostReason> {
     match is {
         REFUSED => Some(HostReason::ApprovalRefused),
         UNANSWERED => Some(HostReason::ApprovalUnanswered),
+        DELEGATION_REVOKED => Some(HostReason::ApprovalDelegationRevoked),
         TOO_MANY => Some(HostReason::TooManyApprovals),
         TOO_MANY_PROMPTS => Some(HostReason::TooManyPrompts),
         UNREADABLE => Some(HostReason::ApprovalUnreadable),
@@ -282,6 +285,7 @@ pub(crate) async fn foreseen(
     Ok(asking.err().map(|unasked| match unasked {
         Unasked::Held(HoldReason::Refused, _) => HostReason::ApprovalRefused,
         Unasked::Held(HoldReason::Unanswered, _) => HostReason::ApprovalUnanswered,
+        Unasked::Held(HoldReason::DelegationRevoked, _) => HostReason::ApprovalDelegationRevoked,
         Unasked::TooMany => HostReason::TooManyApprovals,
         Unasked::Unreadable => HostReason::ApprovalUnreadable,
         Unasked::Impossible => HostReason::ApprovalImpossible,

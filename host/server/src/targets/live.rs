@@ -63,6 +63,8 @@ pub(crate) struct Live {
     endings: Mutex<Breaker>,
     /// Whether what is wrong with it stays until an operator mends it, as far as is known.
     to_be_mended: AtomicBool,
+    /// Whatever is found of it in the moment when it is retired, nobody mends it.
+    pub(super) is_retired: AtomicBool,
     comparing: Mutex<Comparing>,
     pub(crate) issues: Arc<Semaphore>,
     /// Whether somebody ends its leases.
@@ -132,7 +134,8 @@ impl Targets {
 
     /// How many were found last to be so that an operator has to mend them.
     pub(crate) fn misconfigured(&self) -> usize {
-        lock(&self.live).values().filter(|live| live.to_be_mended.load(Ordering::Relaxed)).count()
+        let is = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        lock(&self.live).values().filter(|live| is(&live.to_be_mended) && !is(&live.is_retired)).count()
     }
 
     /// What was counted for those that were called for agents, in the order of their ids.
@@ -167,6 +170,7 @@ impl Live {
             late_for: Mutex::default(),
             endings: Mutex::default(),
             to_be_mended: AtomicBool::new(false),
+            is_retired: AtomicBool::new(false),
             comparing: Mutex::default(),
             issues: Arc::new(Semaphore::new(ISSUES_AT_ONCE)),
             running: AtomicBool::new(false),

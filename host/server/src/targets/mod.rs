@@ -10,6 +10,7 @@ pub(crate) mod secret;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use attorn_api::ProblemCode;
 use attorn_api::audit::EntryType;
@@ -215,7 +216,7 @@ async fn change_state(
     batch.put_record(&value);
     commit(app, batch, moved).await?;
     if to == TargetState::Retired {
-        app.targets.live(&id).stays_so(false);
+        app.targets.live(&id).is_retired.store(true, Ordering::Relaxed);
     }
     Reply::ok(&wire::shown(app, &value).await?)
 }

@@ -34,6 +34,8 @@ pub enum HoldReason {
     Refused,
     /// The user said nothing.
     Unanswered,
+    /// The user said nothing, and what they had delegated was revoked.
+    DelegationRevoked,
 }
 
 impl ApprovalHoldRecord {

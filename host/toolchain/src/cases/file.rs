@@ -1,9 +1,10 @@
 //! Files of cases, as they are written and as they are run.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use attorn_api::json::canonical;
@@ -16,6 +17,7 @@ use super::context::ContextWire;
 use super::known::Given;
 use super::said::Said;
 use super::yaml;
+use crate::project::SETTINGS;
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -73,17 +75,46 @@ pub(crate) fn read_dir(directory: &Path) -> Result<Vec<Case>, CasesError> {
         }
     }
     paths.sort();
+    let beside = Beside::of(directory);
     let mut cases = Vec::new();
     for path in paths {
         let bytes = read_bounded(&path).map_err(unreadable(&path))?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let invalid = |problem| CasesError::Invalid { path: path.clone(), problem };
-        cases.extend(parse(&name, &bytes).map_err(invalid)?);
+        cases.extend(parse(&name, &bytes, &beside).map_err(invalid)?);
     }
     if cases.is_empty() {
         return Err(CasesError::NoCases { path: directory.to_owned() });
     }
     Ok(cases)
+}
+
+/// The settings beside the directory of the cases, `settings.json`, which are those of cases that name none.
+struct Beside {
+    path: Option<PathBuf>,
+    read: OnceCell<Result<JsonText, String>>,
+}
+
+impl Beside {
+    fn of(cases: &Path) -> Self {
+        // Not by `..`: of a link, what lies beside it counts.
+        Self { path: cases.parent().map(|directory| directory.join(SETTINGS)), read: OnceCell::new() }
+    }
+
+    /// They are read when a case asks for them, once.
+    fn get(&self) -> Result<JsonText, String> {
+        self.read.get_or_init(|| self.settings()).clone()
+    }
+
+    fn settings(&self) -> Result<JsonText, String> {
+        let Some(path) = self.path.as_deref().filter(|path| path.is_file()) else {
+            return Err(format!("neither it nor its file has `settings`, and there is no `{SETTINGS}` beside `cases`"));
+        };
+        let refused = |problem: String| format!("`{}`: {problem}", path.display());
+        let bytes = read_bounded(path).map_err(|error| refused(error.to_string()))?;
+        let text = read_text(SETTINGS, &bytes).map_err(refused)?;
+        canonical(&text).map_err(|error| refused(error.to_string()))
+    }
 }
 
 /// One byte more than may be is enough to know that there are too many.
@@ -102,7 +133,7 @@ pub(crate) fn read_text(file: &str, bytes: &[u8]) -> Result<String, String> {
     if yaml::is_yaml(Path::new(file)) { yaml::to_json(text) } else { Ok(text.to_owned()) }
 }
 
-fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Case>, String> {
+fn parse(file: &str, bytes: &[u8], beside: &Beside) -> Result<Vec<Case>, String> {
     let text = &read_text(file, bytes)?;
     // For duplicate keys and numbers that two readers would read differently.
     canonical(text).map_err(|error| error.to_string())?;
@@ -120,15 +151,18 @@ fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Case>, String> {
         if !names.insert(name.clone()) {
             return Err(format!("two cases have the name `{name}`"));
         }
-        let case = one(file, wire.settings.as_deref(), case).map_err(|problem| format!("case `{name}`: {problem}"))?;
+        let settings = (wire.settings.as_deref(), beside);
+        let case = one(file, settings, case).map_err(|problem| format!("case `{name}`: {problem}"))?;
         cases.push(case);
     }
     Ok(cases)
 }
 
-fn one(file: &str, settings: Option<&RawValue>, case: CaseWire) -> Result<Case, String> {
-    let settings = case.settings.as_deref().or(settings).ok_or("neither it nor its file has `settings`")?;
-    let settings = canonical(settings.get()).map_err(|error| format!("settings: {error}"))?;
+fn one(file: &str, (settings, beside): (Option<&RawValue>, &Beside), case: CaseWire) -> Result<Case, String> {
+    let settings = match case.settings.as_deref().or(settings) {
+        Some(settings) => canonical(settings.get()).map_err(|error| format!("settings: {error}"))?,
+        None => beside.get()?,
+    };
     case.expect.check()?;
     let task = match case.context {
         None if case.expect.is_init_error() => Task::Init,
@@ -148,9 +182,13 @@ fn one(file: &str, settings: Option<&RawValue>, case: CaseWire) -> Result<Case, 
 mod tests {
     use super::*;
 
+    fn parsed(file: &str, bytes: &[u8]) -> Result<Vec<Case>, String> {
+        parse(file, bytes, &Beside::of(Path::new("nowhere/cases")))
+    }
+
     #[track_caller]
     fn refused(text: &str, problem: &str) {
-        let error = parse("a.json", text.as_bytes()).unwrap_err();
+        let error = parsed("a.json", text.as_bytes()).unwrap_err();
         assert!(error.contains(problem), "{error}");
     }
 
@@ -200,7 +238,7 @@ mod tests {
             (saying(r#""debits":[5]"#), "a debit: an object"),
             (saying(r#""obligations":[5]"#), "an obligation: an object"),
         ] {
-            let error = parse("a.json", text.as_bytes()).unwrap_err();
+            let error = parsed("a.json", text.as_bytes()).unwrap_err();
             assert!(error.contains(&format!("expected {right}")), "{text}: {error}");
         }
     }
@@ -215,7 +253,7 @@ mod tests {
         refused(&about(r#"{"request":{"action":"a","resource":"b"}}"#), "`b` is no resource");
         refused(&about(r#"{"request":{"action":"a","resource":"b/1","arguments":1}}"#), "it is no JSON object");
         refused(&about(r#"{"request":{"action":"a","resource":"b/1"},"users":{}}"#), "unknown field `users`");
-        let cases = parse("a.json", about(r#"{"request":{"action":"a","resource":"b/1"}}"#).as_bytes()).unwrap();
+        let cases = parsed("a.json", about(r#"{"request":{"action":"a","resource":"b/1"}}"#).as_bytes()).unwrap();
         assert!(matches!(&cases[0].task, Task::Evaluate(context, _) if context.request.arguments.as_str() == "{}"));
     }
 
@@ -267,7 +305,7 @@ mod tests {
     fn a_user_comes_with_a_session_and_what_was_delegated() {
         let context = r#"{"user":{"groups":[{"name":"staff"}]},"request":{"action":"a","resource":"b/1"}}"#;
         let case = with_case(&format!(r#"{{"name":"a","context":{context},"expect":{{"verdict":"abstain"}}}}"#));
-        let cases = parse("a.json", case.as_bytes()).unwrap();
+        let cases = parsed("a.json", case.as_bytes()).unwrap();
         let Task::Evaluate(context, _) = &cases[0].task else { panic!("nothing is evaluated") };
         let (user, hop) = (context.user.as_ref().unwrap(), &context.delegations[0]);
         assert_eq!(user.groups[0].issuer, user.issuer);
@@ -279,12 +317,35 @@ mod tests {
 
     #[test]
     fn settings_are_needed_and_a_case_has_its_own_first() {
-        refused(r#"{"version":1,"cases":[{"name":"a","expect":{"init_error":"x"}}]}"#, "has `settings`");
+        refused(r#"{"version":1,"cases":[{"name":"a","expect":{"init_error":"x"}}]}"#, "has `settings`, and there is");
         let both = with_case(r#"{"name":"a","settings":{"b":1},"expect":{"init_error":"x"}}"#);
-        assert_eq!(parse("a.json", both.as_bytes()).unwrap()[0].settings.as_str(), r#"{"b":1}"#);
+        assert_eq!(parsed("a.json", both.as_bytes()).unwrap()[0].settings.as_str(), r#"{"b":1}"#);
         let context = r#"{"request":{"action":"a","resource":"b/1"}}"#;
         refused(&with_case(&format!(r#"{{"name":"a","context":{context},"expect":{{"init_error":"x"}}}}"#)), "leave");
         refused(&with_case(r#"{"name":"a","expect":{"init_error":""}}"#), "is in every text");
+    }
+
+    #[test]
+    fn cases_that_name_no_settings_are_about_those_beside_them() {
+        let home = tempfile::tempdir().unwrap();
+        let (directory, settings) = (home.path().join("cases"), home.path().join(SETTINGS));
+        fs::create_dir(&directory).unwrap();
+        let none = r#"{"name":"a","expect":{"init_error":"x"}}"#;
+        let own = r#"{"name":"b","settings":{"b":1},"expect":{"init_error":"x"}}"#;
+        fs::write(directory.join("a.json"), format!(r#"{{"version":1,"cases":[{none},{own}]}}"#)).unwrap();
+        let error = read_dir(&directory).unwrap_err().to_string();
+        assert!(error.contains("case `a`: neither it nor its file has `settings`"), "{error}");
+        fs::write(&settings, "{ \"d\": 1, \"c\": 1 }\n").unwrap();
+        let read: Vec<_> = read_dir(&directory).unwrap().into_iter().map(|case| case.settings).collect();
+        assert_eq!(read.iter().map(JsonText::as_str).collect::<Vec<_>>(), [r#"{"c":1,"d":1}"#, r#"{"b":1}"#]);
+        for (text, problem) in [("{", "settings.json`: EOF"), (r#"{"c":1,"c":2}"#, "stands twice")] {
+            fs::write(&settings, text).unwrap();
+            let error = read_dir(&directory).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+        fs::remove_file(&settings).unwrap();
+        fs::create_dir(&settings).unwrap();
+        assert!(read_dir(&directory).is_err(), "a directory is no settings");
     }
 
     #[test]

@@ -53,7 +53,7 @@ const FILES: &[(&str, &str)] = &[
 #[derive(Deserialize)]
 struct Manifest {
     name: String,
-    version: String,
+    version: Option<String>,
     #[serde(default)]
     dependencies: Dependencies,
 }
@@ -85,13 +85,20 @@ pub(super) fn build(_: &Path, home: &Path, progress: &mut dyn FnMut(&str)) -> Re
     // What is wrong with the project is said before anything is got for it.
     let path = home.join(MANIFEST);
     let manifest = |problem: String| ProjectError::Manifest { path: path.clone(), problem };
-    let Manifest { dependencies, .. } = read(&path)?;
+    let Manifest { dependencies, version, .. } = read(&path)?;
+    if version.is_some() {
+        // It would be one that nobody reads, beside the one that counts.
+        let problem = "its `version` says nothing: the policy's is `.version` in `src/policy.c`; leave it out";
+        return Err(manifest(problem.to_owned()));
+    }
     let sdk = dependencies.sdk.ok_or_else(|| manifest(format!("there is no `{SDK}`: add it to the dependencies")))?;
     let sdk = home.join(sdk);
     let Manifest { name, version, .. } = read(&sdk.join(MANIFEST))?;
     if name != SDK {
         return Err(manifest(format!("`{SDK}` leads to `{}`, which calls itself `{name}`", sdk.display())));
     }
+    let version =
+        version.ok_or_else(|| manifest(format!("`{SDK}` leads to `{}`, which has no version", sdk.display())))?;
     let beside = tempfile::tempdir().map_err(file(Path::new("a temporary directory")))?;
     let sources = sources::copy(home, &sdk, beside.path())?;
     let tools = tools::Tools::get(progress)?;
@@ -124,11 +131,16 @@ mod tests {
         for (text, problem) in [
             ("{", "EOF while parsing"),
             ("[]", "clib.json`: invalid"),
-            (r#"{"name":"x"}"#, "missing field `version`"),
-            (r#"{"name":"x","version":"1"}"#, "there is no `attorn-policy`: add it to the dependencies"),
-            (r#"{"name":"x","version":"1","dependencies":{"attorn-policy":7}}"#, "invalid type: integer"),
-            (r#"{"name":"x","version":"1","dependencies":{"attorn-policy":"nowhere"}}"#, "nowhere/clib.json"),
-            (r#"{"name":"x","version":"1","dependencies":{"attorn-policy":"."}}"#, "which calls itself `x`"),
+            (r#"{"version":"1"}"#, "missing field `name`"),
+            (r#"{"name":"x"}"#, "there is no `attorn-policy`: add it to the dependencies"),
+            (
+                r#"{"name":"x","version":"1"}"#,
+                "its `version` says nothing: the policy's is `.version` in `src/policy.c`",
+            ),
+            (r#"{"name":"x","dependencies":{"attorn-policy":7}}"#, "invalid type: integer"),
+            (r#"{"name":"x","dependencies":{"attorn-policy":"nowhere"}}"#, "nowhere/clib.json"),
+            (r#"{"name":"x","dependencies":{"attorn-policy":"."}}"#, "which calls itself `x`"),
+            (r#"{"name":"attorn-policy","dependencies":{"attorn-policy":"."}}"#, "which has no version"),
         ] {
             let home = tempfile::tempdir().unwrap();
             fs::write(home.path().join(MANIFEST), text).unwrap();

@@ -39,7 +39,7 @@ impl<'a> Copying<'a> {
         for entry in fs::read_dir(from).map_err(file(from))? {
             entries.push(entry.map_err(file(from))?.file_name());
             if entries.len() > FILES_MAX {
-                return Err(self.too_much());
+                return Err(self.too_much(&too_many()));
             }
         }
         entries.sort();
@@ -60,7 +60,7 @@ impl<'a> Copying<'a> {
             let kind = fs::symlink_metadata(&path).map_err(file(&path))?.file_type();
             if kind.is_dir() {
                 if depth == DEPTH_MAX {
-                    return Err(self.too_much());
+                    return Err(self.too_much(&format!("its sources nest more than {DEPTH_MAX} deep")));
                 }
                 copied.extend(self.copy_at(&path, &to.join(part), &name, depth + 1)?);
             } else if kind.is_file() {
@@ -74,18 +74,20 @@ impl<'a> Copying<'a> {
     }
 
     fn copy_file(&mut self, from: &Path, to: &Path) -> Result<(), ProjectError> {
-        self.files = self.files.checked_sub(1).ok_or_else(|| self.too_much())?;
+        self.files = self.files.checked_sub(1).ok_or_else(|| self.too_much(&too_many()))?;
         let mut bytes = Vec::new();
         let opened = fs::File::open(from).map_err(file(from))?;
         opened.take(self.bytes + 1).read_to_end(&mut bytes).map_err(file(from))?;
-        self.bytes = self.bytes.checked_sub(bytes.len() as u64).ok_or_else(|| self.too_much())?;
+        let too_long = || self.too_much(&format!("its sources have more than {BYTES_MAX} bytes together"));
+        self.bytes = self.bytes.checked_sub(bytes.len() as u64).ok_or_else(too_long)?;
         fs::write(to, bytes).map_err(file(to))
     }
 
-    fn too_much(&self) -> ProjectError {
-        let problem = format!(
-            "it holds more than {FILES_MAX} sources or {BYTES_MAX} bytes of them, or nests more than {DEPTH_MAX} deep"
-        );
-        ProjectError::Manifest { path: PathBuf::from(self.top), problem }
+    fn too_much(&self, problem: &str) -> ProjectError {
+        ProjectError::Manifest { path: PathBuf::from(self.top), problem: problem.to_owned() }
     }
+}
+
+fn too_many() -> String {
+    format!("it holds more than {FILES_MAX} sources")
 }

@@ -188,11 +188,12 @@ typedef struct attorn_field {
 // An `int`: which of some strings, that end with NULL, it is.
 #define ATTORN_ONE_OF_FIELD(type, member, texts, ...) \
     {.name = #member, .kind = ATTORN_FIELD_ONE_OF, .at = ATTORN_AT(type, member, int), .names = texts, __VA_ARGS__}
-// A struct, with fields of its own.
+// A struct, with fields of its own: `table` is for the struct that the member is, which no compiler knows. A field that lies
+// outside of it has the settings refused.
 #define ATTORN_OBJECT_FIELD(type, member, table, ...)                                        \
     {.name = #member, .kind = ATTORN_FIELD_OBJECT, .at = offsetof(type, member),             \
      .size = sizeof(((type *)0)->member), .fields = table, __VA_ARGS__}
-// `attorn_objects`, 0 to 1000 structs of the type `item`.
+// `attorn_objects`, 0 to 1000 structs of the type `item`, which `table` is for.
 #define ATTORN_OBJECTS_FIELD(type, member, item, table, ...)                                       \
     {.name = #member, .kind = ATTORN_FIELD_OBJECTS, .at = ATTORN_AT(type, member, attorn_objects), \
      .size = sizeof(item), .fields = table, __VA_ARGS__}

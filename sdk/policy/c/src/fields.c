@@ -99,7 +99,7 @@ static bool read_texts(attorn_text path, const attorn_field *field, attorn_json 
     return true;
 }
 
-static bool read_object(attorn_text path, const attorn_field *fields, attorn_json object, uint8_t *into);
+static bool read_object(attorn_text path, const attorn_field *fields, attorn_json object, uint8_t *into, size_t size);
 
 static bool read_objects(attorn_text path, const attorn_field *field, attorn_json list, attorn_objects *into) {
     size_t length;
@@ -111,7 +111,7 @@ static bool read_objects(attorn_text path, const attorn_field *field, attorn_jso
     attorn_json value;
     for (size_t at = 0; attorn_json_next(list, &place, NULL, &value); at++) {
         attorn_text here = attorn_format("%.*s[%zu]", ATTORN_ARG(path), at);
-        if (!read_object(here, field->fields, value, (uint8_t *)into->at + at * field->size)) {
+        if (!read_object(here, field->fields, value, (uint8_t *)into->at + at * field->size, field->size)) {
             return false;
         }
     }
@@ -152,7 +152,7 @@ static bool read_field(attorn_text path, const attorn_field *field, attorn_json 
     case ATTORN_FIELD_ONE_OF:
         return read_one_of(path, field, value, (int *)(void *)into);
     case ATTORN_FIELD_OBJECT:
-        return read_object(path, field->fields, value, into);
+        return read_object(path, field->fields, value, into, field->size);
     case ATTORN_FIELD_OBJECTS:
         return read_objects(path, field, value, (attorn_objects *)(void *)into);
     case ATTORN_FIELD_END:
@@ -181,7 +181,46 @@ static bool unknown(attorn_text path, attorn_text name) {
     return false;
 }
 
-static bool read_object(attorn_text path, const attorn_field *fields, attorn_json object, uint8_t *into) {
+// How many bytes of a struct a field is.
+static size_t width(const attorn_field *field) {
+    switch (field->kind) {
+    case ATTORN_FIELD_TEXT:
+        return sizeof(attorn_text);
+    case ATTORN_FIELD_TEXTS:
+        return sizeof(attorn_texts);
+    case ATTORN_FIELD_INTEGER:
+        return sizeof(int64_t);
+    case ATTORN_FIELD_BOOLEAN:
+        return sizeof(bool);
+    case ATTORN_FIELD_ONE_OF:
+        return sizeof(int);
+    case ATTORN_FIELD_OBJECT:
+        return field->size;
+    case ATTORN_FIELD_OBJECTS:
+        return sizeof(attorn_objects);
+    case ATTORN_FIELD_END:
+        break;
+    }
+    return 0;
+}
+
+// Whether all fields lie in a struct of this size. A compiler does not know which struct a table is for: one of another
+// would have what lies behind it written over.
+static bool fits(attorn_text path, const attorn_field *fields, size_t size) {
+    for (; fields->kind != ATTORN_FIELD_END; fields++) {
+        // No larger than all there is, so that no sum runs over.
+        bool is_in = fields->at <= size && width(fields) <= size - fields->at && fields->has <= size;
+        if (!is_in) {
+            return wrong(below(path, fields->name), "its field lies outside of the struct: the table is of another");
+        }
+    }
+    return true;
+}
+
+static bool read_object(attorn_text path, const attorn_field *fields, attorn_json object, uint8_t *into, size_t size) {
+    if (!fits(path, fields, size)) {
+        return false;
+    }
     if (attorn_json_is(object) != ATTORN_JSON_OBJECT) {
         return wrong(path, "it is no object");
     }
@@ -213,6 +252,6 @@ static bool read_object(attorn_text path, const attorn_field *fields, attorn_jso
     return true;
 }
 
-bool attorn_read_fields(attorn_json object, const attorn_field *fields, void *into) {
-    return read_object((attorn_text){NULL, 0}, fields, object, into);
+bool attorn_read_fields(attorn_json object, const attorn_field *fields, void *into, size_t size) {
+    return read_object((attorn_text){NULL, 0}, fields, object, into, size);
 }

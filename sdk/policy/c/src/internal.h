@@ -21,8 +21,10 @@ struct attorn_needs {
 // The most of a field, or of its kind.
 int64_t attorn_field_max(const attorn_field *field);
 
-// Read an object into a struct; what is wrong sticks, with its path.
-bool attorn_read_fields(attorn_json object, const attorn_field *fields, void *into);
+// Read an object into a struct of this size; what is wrong sticks, with its path.
+bool attorn_read_fields(attorn_json object, const attorn_field *fields, void *into, size_t size);
+// The same text, if it is UTF-8; else with U+FFFD in the place of each run of bytes that are none.
+attorn_text attorn_text_valid(attorn_text text);
 // The JSON Schema of an object with these fields.
 attorn_text attorn_schema(const attorn_field *fields, const char *title);
 

@@ -68,7 +68,7 @@ bool exports_attorn_policy_policy_init(exports_attorn_policy_policy_json_t *text
         attorn_problem("init was called twice");
     } else if (!attorn_json_read(*text, &value)) {
         attorn_problem("settings: they are no JSON");
-    } else if (attorn_read_fields(value, policy.settings, read)) {
+    } else if (attorn_read_fields(value, policy.settings, read, policy.settings_size)) {
         for (const attorn_reason *const *reason = policy.reasons; reason != NULL && *reason != NULL; reason++) {
             attorn_need_reason(&needs, *reason);
         }

@@ -1,4 +1,7 @@
+#include "../src/internal.h"
 #include "tests.h"
+
+#include <string.h>
 
 static bool amount(const char *text, uint64_t *found) {
     attorn_json value;
@@ -107,7 +110,40 @@ static void patterns_are_the_hosts(const char *vectors) {
                   "failed: `faq*`: it is no pattern of actions, such as `account.read`, `account.*` or `*`");
 }
 
+// As Go's `ToValidUTF8` does it, so that policies say the same in both.
+static void what_is_no_text_is_replaced(void) {
+    static const char *const TEXTS[][2] = {
+        {"", ""},
+        {"plain", "plain"},
+        {"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf", "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf"},
+        {"\xff", "\xef\xbf\xbd"},
+        {"\xff\xfe\x80" "a", "\xef\xbf\xbd" "a"},
+        {"a\xff" "b\xff", "a\xef\xbf\xbd" "b\xef\xbf\xbd"},
+        // Cut within a character.
+        {"a\xe2\x82", "a\xef\xbf\xbd"},
+        {"\xe2" "a\xf0\x9f\x98", "\xef\xbf\xbd" "a\xef\xbf\xbd"},
+        // Longer than it has to be, half of a pair, beyond the last.
+        {"\xc0\xaf.\xe0\x80\xaf.\xed\xa0\x80.\xf4\x90\x80\x80.\xf5",
+         "\xef\xbf\xbd.\xef\xbf\xbd.\xef\xbf\xbd.\xef\xbf\xbd.\xef\xbf\xbd"},
+    };
+    for (size_t at = 0; at < sizeof TEXTS / sizeof *TEXTS; at++) {
+        // With exactly as many bytes, so that reading one more is found out.
+        attorn_text text = attorn_text_of(TEXTS[at][0]);
+        attorn_text copy = {attorn_new(text.len, 1), text.len};
+        memcpy(copy.ptr, text.ptr, text.len);
+        EXPECT(attorn_text_is(attorn_text_valid(copy), TEXTS[at][1]));
+    }
+}
+
+static attorn_verdict says_no_text(const attorn_context *ctx) {
+    (void)ctx;
+    return attorn_fail("odd: %s", "\xff\xff!");
+}
+
 void test_help(const char *vectors) {
+    what_is_no_text_is_replaced();
+    ATTORN_EXPECT(tested_says(says_no_text), "failed: odd: \xef\xbf\xbd!");
+
     what_is_no_amount_is_none();
     times_are_those_of_the_calendar();
     patterns_are_the_hosts(vectors);

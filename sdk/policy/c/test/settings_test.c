@@ -1,3 +1,4 @@
+#include "../src/internal.h"
 #include "tests.h"
 
 #define GOOD "\"actions\":[\"a\"],\"cents\":5,\"currency\":\"EUR\",\"strict\":true,\"window\":\"day\""
@@ -45,6 +46,54 @@ static void each_mistake_is_said_with_its_place(void) {
     }
 }
 
+// The compiler does not know which struct a table is for.
+static void a_table_of_another_struct_writes_nothing_over(void) {
+    struct small {
+        bool is;
+    };
+    struct large {
+        struct small small;
+        int64_t far;
+        bool has_far;
+    };
+    static const attorn_field LARGE[] = {
+        ATTORN_INTEGER_FIELD(struct large, far, ATTORN_OPTIONAL(struct large, has_far)),
+        ATTORN_END,
+    };
+    static const attorn_field OBJECT[] = {ATTORN_OBJECT_FIELD(struct large, small, LARGE), ATTORN_END};
+    static const attorn_field HAS[] = {
+        ATTORN_BOOLEAN_FIELD(struct small, is, ATTORN_OPTIONAL(struct large, has_far)),
+        ATTORN_END,
+    };
+    const char *const OUTSIDE = "its field lies outside of the struct: the table is of another";
+    attorn_json settings;
+    attorn_text problem;
+    const struct {
+        const attorn_field *fields;
+        const char *text, *place;
+        size_t size;
+    } REFUSED[] = {
+        {LARGE, "{\"far\":7}", "far", sizeof(struct small)},
+        {LARGE, "{\"far\":7}", "far", offsetof(struct large, far) + 7},
+        {LARGE, "{}", "far", 0},
+        {HAS, "{\"is\":true}", "is", sizeof(struct small)},
+        {OBJECT, "{\"small\":{\"far\":7}}", "small.far", sizeof(struct large)},
+    };
+    for (size_t at = 0; at < sizeof REFUSED / sizeof *REFUSED; at++) {
+        struct large large = {{false}, 5, false};
+        attorn_problem_begin();
+        EXPECT(attorn_json_read(attorn_text_of(REFUSED[at].text), &settings));
+        EXPECT(!attorn_read_fields(settings, REFUSED[at].fields, &large, REFUSED[at].size));
+        EXPECT(attorn_problem_is(&problem) && large.far == 5 && !large.has_far);
+        ATTORN_EXPECT((const char *)problem.ptr,
+                      (const char *)attorn_format("settings: at `%s`: %s", REFUSED[at].place, OUTSIDE).ptr);
+    }
+    struct large large = {{false}, 5, false};
+    attorn_problem_begin();
+    EXPECT(attorn_json_read(attorn_text_of("{\"far\":7}"), &settings));
+    EXPECT(attorn_read_fields(settings, LARGE, &large, sizeof large) && large.far == 7 && large.has_far);
+}
+
 static void good_ones_are_taken_once(void) {
     exports_attorn_policy_policy_requirements_t needs;
     ATTORN_EXPECT(attorn_tested_start("{" GOOD "}", &needs), NULL);
@@ -80,6 +129,7 @@ static void a_policy_describes_itself_without_settings(void) {
 
 void test_settings(void) {
     each_mistake_is_said_with_its_place();
+    a_table_of_another_struct_writes_nothing_over();
     good_ones_are_taken_once();
     a_policy_describes_itself_without_settings();
 }

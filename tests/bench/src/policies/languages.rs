@@ -23,7 +23,8 @@ const POLICY: &str = "plugins/spend-limit";
 /// Measure, and print.
 pub(super) fn measure(engine: &Engine, length: Length, figures: &mut Figures) {
     let rounds = u32::try_from(length.engine_evaluations).unwrap() / 2;
-    for &language in Language::ALL {
+    // What is a text is measured beside its own engine, and is no language of this policy.
+    for &language in Language::ALL.iter().filter(|language| !language.is_text()) {
         let component = match language {
             // The one that is shipped.
             Language::Rust => attorn_tests::components::bytes("spend-limit"),

@@ -33,6 +33,11 @@ pub(crate) fn measure(length: Length, figures: &mut Figures) {
     scripts::measure(&engine, length, figures);
 }
 
+/// Measure `spend-limit` in each language, and print it: what `cargo xtask languages` writes down.
+pub(crate) fn measure_languages(length: Length, figures: &mut Figures) {
+    languages::measure(&engine::start(), length, figures);
+}
+
 /// The component of a policy's directory, which is built.
 fn built(directory: &Path) -> Vec<u8> {
     eprintln!("building `{}`", directory.display());

@@ -3,9 +3,12 @@
 
 use attorn_api::targets::{TargetCheck, TargetFault};
 use attorn_tests::Behalf;
+use attorn_tests::process::binary;
 use attorn_tests::wait::until_within;
 use attorn_tests::world::ask as article;
 use serde_json::json;
+use tempfile::TempDir;
+use tokio::process::Command;
 
 use super::database::Database;
 use super::logins::{self, SETTLED, agree, lease, login, until_none};
@@ -78,8 +81,11 @@ pub(crate) async fn wrong_password(world: &Behalf, database: &Database) {
         error.is_some_and(|error| error.contains("password authentication failed"))
     };
     until_within(SETTLED, "the operator is told why", said).await;
-    let problem = logins::ask(&world.bot, &article()).await.refused(503, "target_misconfigured");
-    assert!(problem.decision_id.is_some() && !problem.to_string().contains("28P01"), "{problem}");
+    let said = decide_by_command(world).await;
+    let decided = world.entries().await.into_iter().rfind(|entry| entry["type"] == "decision").unwrap();
+    let expect = format!("decision    {}\nerror: ", decided["decision_id"].as_str().unwrap());
+    assert!(said.starts_with(&expect) && said.contains("(target_misconfigured)"), "{said}");
+    assert!(said.contains("attorn target check shop") && !said.contains("28P01"), "{said}");
     let found = world.staff.registrar.post("/v1/targets/shop/check", &json!({})).await.expect(200);
     let found: TargetCheck = found.json();
     assert_eq!((found.reachable, found.fault), (true, Some(TargetFault::SignIn)), "{found:?}");
@@ -87,6 +93,21 @@ pub(crate) async fn wrong_password(world: &Behalf, database: &Database) {
     database.sql(&format!("ALTER ROLE attorn PASSWORD '{verifier}'")).await;
     until_none(database, &world.staff.registrar, SETTLED).await;
     works_again(world, database).await;
+}
+
+/// What `attorn decide --login` says to whoever gets none.
+async fn decide_by_command(world: &Behalf) -> String {
+    let directory = TempDir::new().unwrap();
+    let (ask, key) = (article(), directory.path().join("bot.key"));
+    world.bot.key.save(&key).unwrap();
+    let mut command = Command::new(binary());
+    command.env("ATTORN_URL", &world.reach.url).args(["decide", "--login", "--key"]).arg(key);
+    for name in ["action", "resource", "purpose"] {
+        command.arg(format!("--{name}")).arg(ask[name].as_str().unwrap());
+    }
+    let output = command.output().await.unwrap();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]));
+    String::from_utf8(output.stderr).unwrap()
 }
 
 /// Somebody holds what is to be dropped: that one waits, and no other.

@@ -15,12 +15,13 @@ use crate::output::Output;
 const DOCTOR_HELP: &str = "`attorn policy doctor` says whether a tool is missing";
 
 /// Build a policy's component, `policy.wasm`. The same sources give the same bytes wherever they lie, and how it was built
-/// stands in it.
+/// stands in it. Of a policy in Cedar or Rego, the component is the one in `vendor` as it is, and the policy's text stands in
+/// the settings that are built with it, `settings.json`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The directory holds `Cargo.toml` (Rust), `package.json` (TypeScript), `clib.json` (C) or `go.mod` (Go), or the directory
-`rust`, `typescript`, `c` or `go` that does, as a plugin's does here. Tools for TypeScript come from npm's registry once, the compiler
-for C from Python's, and are kept in the user's cache.
+    after_help = "The directory holds `Cargo.toml` (Rust), `package.json` (TypeScript), `clib.json` (C), `go.mod` (Go), `cedar.json` (Cedar) or
+`rego.json` (Rego), or the directory `rust`, `typescript`, `c`, `go`, `cedar` or `rego` that does, as a plugin's does here. Tools for
+TypeScript come from npm's registry once, the compiler for C from Python's, and are kept in the user's cache.
 
 Examples:
   attorn policy build
@@ -38,12 +39,18 @@ impl Build {
     pub(super) fn run(self, output: &Output) -> Result<Exit, Failure> {
         let built = Interruption::listen().with_tools(|| project::build(&self.dir, &mut |line| output.note(line)))?;
         let made = built.map_err(|error| failed(output, &error))?;
-        let Made { path, digest, bytes, built } = made;
+        let Made { path, digest, bytes, settings, built } = made;
         if output.json {
-            let made = json!({ "component": path, "digest": digest, "bytes": bytes, "built": built });
+            let mut made = json!({ "component": path, "digest": digest, "bytes": bytes, "built": built });
+            if let Some(settings) = settings {
+                made["settings"] = json!(settings);
+            }
             return output.json(&made).map(|()| Exit::Done);
         }
         output.line(format!("built {} ({bytes} bytes)", path.display()));
+        if let Some(settings) = settings {
+            output.line(format!("and   {}", settings.display()));
+        }
         output.line(format!("digest {digest}"));
         Ok(Exit::Done)
     }
@@ -53,7 +60,7 @@ pub(super) fn failed(output: &Output, error: &ProjectError) -> Failure {
     match error {
         ProjectError::NoProject { .. } => {
             Failure::of(error).with_help(
-                "name the directory that holds one, or its `rust`, `typescript`, `c` or `go` directory; `attorn policy new NAME --lang rust` (or `typescript`, `c`, `go`) makes a new policy; what another tool built is named by `--component FILE` where it is used",
+                "name the directory that holds one, or its `rust`, `typescript`, `c`, `go`, `cedar` or `rego` directory; `attorn policy new NAME --lang rust` (or `typescript`, `c`, `go`, `cedar`, `rego`) makes a new policy; what another tool built is named by `--component FILE` where it is used",
             )
         }
         ProjectError::NoPolicy(error) => local::not_loaded(error),

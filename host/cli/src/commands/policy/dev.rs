@@ -93,8 +93,15 @@ struct Rounds<'a> {
     server: Option<(OperatorClient, &'a PolicyId)>,
     interruption: Interruption,
     said: Option<Said>,
-    /// The component and the settings that were put in force last.
-    in_force: Option<(String, String)>,
+    /// The component and the settings that were pushed last, their version, and whether that is in force.
+    pushed: Option<Pushed>,
+}
+
+/// What stands at the server.
+struct Pushed {
+    what: (String, String),
+    version: u32,
+    is_in_force: bool,
 }
 
 impl Dev {
@@ -109,7 +116,7 @@ impl Dev {
         let mut watch = Watch::of(&self.dir, settings.map(PathBuf::from), output)?;
         let engine = local::engine()?;
         let interruption = Interruption::listen();
-        let mut rounds = Rounds { dev: &self, output, engine, server, interruption, said: None, in_force: None };
+        let mut rounds = Rounds { dev: &self, output, engine, server, interruption, said: None, pushed: None };
         for number in 1.. {
             rounds.one(number).await?;
             if rounds.interruption.is_wanted() {
@@ -198,30 +205,46 @@ impl Rounds<'_> {
         let Some((client, id)) = &self.server else { return Ok(None) };
         let settings = push::settings(self.dev.settings.as_deref().unwrap_or("{}"))?;
         let wanted = (digest, settings.to_string());
-        if self.in_force.as_ref() == Some(&wanted) {
-            return Ok(None);
-        }
-        let newest = newest(client, id).await?;
-        let class = attorn_engine::class_of(&component).as_str();
-        let component = push::put(client, component).await?;
-        let (selector, mode, required, limits) = match newest {
-            None => (Selector::default(), Mode::Enforce, false, None),
-            Some(PolicyVersion { selector, mode, required, class: was, limits, .. }) => {
-                // Those of another class are not made for this component.
-                let is_same = serde_json::to_value(was).is_ok_and(|was| was == class);
-                (selector, mode, required, is_same.then_some(limits))
-            }
+        let version = match &self.pushed {
+            Some(pushed) if pushed.what == wanted && pushed.is_in_force => return Ok(None),
+            // It could not be put in force; pushed again, it would be another version of the same.
+            Some(pushed) if pushed.what == wanted => pushed.version,
+            _ => push_like_newest(client, self.output, id, (component, settings)).await?,
         };
-        let body = PushVersion { component, settings, selector, mode, required, limits, signature: None };
-        let path = format!("/v1/policies/{id}/versions");
-        let version: PolicyVersion = load::post(client, self.output, &path, &body).await?;
-        let changed = super::activate(client, self.output, id, version.version).await?;
-        if !self.output.json {
-            self.output.line(format!("in force: {id} version {}", version.version));
+        self.pushed = Some(Pushed { what: wanted, version, is_in_force: false });
+        let changed = super::activate(client, self.output, id, version).await?;
+        if let Some(pushed) = &mut self.pushed {
+            pushed.is_in_force = true;
         }
-        self.in_force = Some(wanted);
+        if !self.output.json {
+            self.output.line(format!("in force: {id} version {version}"));
+        }
         Ok(Some(changed))
     }
+}
+
+/// Push it, with what stands beside component and settings as the newest version has it, and give its version.
+async fn push_like_newest(
+    client: &OperatorClient,
+    output: &Output,
+    id: &PolicyId,
+    (component, settings): (Vec<u8>, serde_json::Value),
+) -> Result<u32, Failure> {
+    let newest = newest(client, id).await?;
+    let class = attorn_engine::class_of(&component).as_str();
+    let component = push::put(client, component).await?;
+    let (selector, mode, required, limits) = match newest {
+        None => (Selector::default(), Mode::Enforce, false, None),
+        Some(PolicyVersion { selector, mode, required, class: was, limits, .. }) => {
+            // Those of another class are not made for this component.
+            let is_same = serde_json::to_value(was).is_ok_and(|was| was == class);
+            (selector, mode, required, is_same.then_some(limits))
+        }
+    };
+    let body = PushVersion { component, settings, selector, mode, required, limits, signature: None };
+    let path = format!("/v1/policies/{id}/versions");
+    let version: PolicyVersion = load::post(client, output, &path, &body).await?;
+    Ok(version.version)
 }
 
 /// The newest version of a policy; none if there is no such policy yet.

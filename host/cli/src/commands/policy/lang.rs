@@ -14,6 +14,10 @@ pub(super) enum Lang {
     C,
     /// Go, with the module `attorn-policy`
     Go,
+    /// Cedar, in the plugin `cedar`
+    Cedar,
+    /// Rego, in the plugin `rego`
+    Rego,
 }
 
 impl From<Lang> for Language {
@@ -23,6 +27,8 @@ impl From<Lang> for Language {
             Lang::TypeScript => Self::TypeScript,
             Lang::C => Self::C,
             Lang::Go => Self::Go,
+            Lang::Cedar => Self::Cedar,
+            Lang::Rego => Self::Rego,
         }
     }
 }

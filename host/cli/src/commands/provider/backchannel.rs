@@ -13,7 +13,7 @@ use super::{PATH, Revoked, Which};
 use crate::commands::Nothing;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::key_source::read_text;
+use crate::key_source::private_text;
 use crate::operator_client::OperatorClient;
 use crate::output::Output;
 use crate::parse;
@@ -123,7 +123,7 @@ fn checked(output: &Output, check: &BackchannelCheck) -> Result<Exit, Failure> {
 impl Set {
     fn body(&self) -> Result<SetBackchannel, Failure> {
         let secret = self.method.secret_file.as_deref();
-        let secret = secret.map(|path| read_text(path, SECRET_BYTES_MAX as u64 + 2)).transpose()?;
+        let secret = secret.map(|path| private_text(path, SECRET_BYTES_MAX as u64 + 2)).transpose()?;
         Ok(SetBackchannel {
             client_id: self.client_id.to_string(),
             client_authentication: if self.method.private_key_jwt {

@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::{MANIFEST, SDK};
-use crate::language::Language;
+use crate::language::{Language, brought};
 use crate::project::{ProjectError, file};
 use crate::template::TemplateError;
 
@@ -50,24 +50,18 @@ const FILES: &[(&str, &str)] = sdk![
 
 /// Its files, by their names within the project.
 pub(super) fn files() -> Vec<(String, String)> {
-    let licence = ("LICENSE", include_str!("../../../../../LICENSE"));
-    let all = FILES.iter().chain([&licence]);
-    all.map(|(name, text)| (format!("{HOME}/{name}"), (*text).to_owned())).collect()
+    brought::files(HOME, FILES)
 }
 
 /// How it is named in the manifest whose sources are there.
 pub(super) fn at(path: &Path) -> Result<String, TemplateError> {
-    let no_sdk = || TemplateError::NoSdk { path: path.to_owned(), language: Language::Go };
-    let whole = path.canonicalize().map_err(|_| no_sdk())?;
-    version(&whole).map_err(|_| no_sdk())?;
     // It stands as one word in `go.mod`.
-    let is_plain = |text: &&str| {
+    let is_plain = |text: &str| {
         !text.contains(['"', '\'', '`', '(', ')', ',', '\\'])
             && !text.contains(char::is_whitespace)
             && !text.contains("//")
     };
-    let text = whole.to_str().filter(is_plain);
-    text.map(str::to_owned).ok_or_else(no_sdk)
+    brought::at(path, Language::Go, |whole| version(whole).is_ok(), is_plain)
 }
 
 /// The version of the SDK in this directory.
@@ -96,45 +90,28 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::language::brought::tests::{generated, is_kept, one, root, there};
 
     #[test]
     fn no_file_of_the_sdk_is_forgotten() {
-        fn within(directory: &Path, prefix: &str, found: &mut BTreeSet<String>) {
-            for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
-                let name = format!("{prefix}{}", entry.file_name().into_string().unwrap());
-                if entry.file_type().unwrap().is_dir() {
-                    within(&entry.path(), &format!("{name}/"), found);
-                } else if !name.ends_with("_test.go") {
-                    found.insert(name);
-                }
-            }
-        }
-        let mut there = BTreeSet::new();
-        within(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/policy/go"), "", &mut there);
-        assert_eq!(FILES.iter().map(|(name, _)| (*name).to_owned()).collect::<BTreeSet<_>>(), there);
+        let there = there("sdk/policy/go").into_iter().filter(|name| !name.ends_with("_test.go"));
+        assert_eq!(FILES.iter().map(|(name, _)| (*name).to_owned()).collect::<BTreeSet<_>>(), there.collect());
     }
 
     #[test]
     fn the_sdk_is_told_by_its_name_and_has_our_version() {
-        let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/policy/go");
+        let sdk = root().join("sdk/policy/go");
         assert!(at(&sdk).unwrap().starts_with('/'));
         assert_eq!(version(&sdk).unwrap(), env!("CARGO_PKG_VERSION"));
-        for other in ["../../sdk/policy/rust", "../../plugins/spend-limit/go", "nowhere"] {
-            assert!(at(&Path::new(env!("CARGO_MANIFEST_DIR")).join(other)).is_err(), "{other}");
+        for other in ["sdk/policy/rust", "plugins/spend-limit/go", "nowhere"] {
+            assert!(at(&root().join(other)).is_err(), "{other}");
         }
     }
 
     #[test]
     fn the_bindings_are_what_the_generator_makes_of_the_contract() {
-        use wit_bindgen_core::wit_parser::Resolve;
-
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let mut resolve = Resolve::default();
-        let (package, _) = resolve.push_path(root.join("wit")).unwrap();
-        let world = resolve.select_world(&[package], Some("policy-component")).unwrap();
-        let mut files = wit_bindgen_core::Files::default();
         let options = wit_bindgen_go::Opts { format: wit_bindgen_go::Format::False, ..Default::default() };
-        options.build().generate(&mut resolve, world, &mut files).unwrap();
+        let files = generated(options.build());
         for (name, file, package, before) in [
             (
                 "attorn_policy_policy/wit_bindings.go",
@@ -150,8 +127,7 @@ mod tests {
             ),
             ("attorn_policy_log/wit_bindings.go", "internal/log/log_wasip1.go", "log", ""),
         ] {
-            let (_, made) = files.iter().find(|(made, _)| *made == name).unwrap();
-            let mut made = String::from_utf8(made.to_vec()).unwrap();
+            let mut made = one(&files, name);
             // It stands in packages of the SDK, on types of our own.
             for (from, to) in [
                 ("\"go.bytecodealliance.org/pkg/wit/types\"", "\"attorn-policy/internal/wit\""),
@@ -169,12 +145,7 @@ mod tests {
             let end = at + made[at..].find('\n').unwrap();
             made.replace_range(at..end, &format!("package {package}"));
             let made = format!("{before}{}\n", made.trim());
-            let path = root.join("sdk/policy/go").join(file);
-            // Whoever changes the contract, or takes another generator, runs this with it set.
-            if std::env::var_os("ATTORN_UPDATE").is_some() {
-                fs::write(&path, &made).unwrap();
-            }
-            assert!(fs::read_to_string(&path).unwrap() == made, "`{file}` is old: `ATTORN_UPDATE=1` writes it anew");
+            is_kept(&format!("sdk/policy/go/{file}"), &made);
         }
     }
 }

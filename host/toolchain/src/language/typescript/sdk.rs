@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use super::SDK;
-use crate::language::Language;
+use crate::language::{Language, brought};
 use crate::template::TemplateError;
 
 /// Where it goes, within the project.
@@ -40,20 +40,18 @@ const FILES: &[(&str, &str)] = sdk![
 
 /// Its files, by their names within the project.
 pub(super) fn files() -> Vec<(String, String)> {
-    let licence = ("LICENSE", include_str!("../../../../../LICENSE"));
-    let all = FILES.iter().chain([&licence]);
-    all.map(|(name, text)| (format!("{HOME}/{name}"), (*text).to_owned())).collect()
+    brought::files(HOME, FILES)
 }
 
 /// How it is named in the manifest whose sources are there.
 pub(super) fn at(path: &Path) -> Result<String, TemplateError> {
-    let no_sdk = || TemplateError::NoSdk { path: path.to_owned(), language: Language::TypeScript };
-    let whole = path.canonicalize().map_err(|_| no_sdk())?;
-    let manifest = fs::read_to_string(whole.join("package.json")).map_err(|_| no_sdk())?;
-    let is_ours = super::Package::of(&manifest).is_some_and(|package| package.name == SDK);
+    let is_ours = |whole: &Path| {
+        let manifest = fs::read_to_string(whole.join("package.json")).ok();
+        manifest.and_then(|manifest| super::Package::of(&manifest)).is_some_and(|package| package.name == SDK)
+    };
     // It stands within a text of JSON, and in the address of a file.
-    let text = whole.to_str().filter(|text| is_ours && !text.contains(['"', '\\', '%', '#', '?']));
-    Ok(format!("file:{}", text.ok_or_else(no_sdk)?))
+    let text = brought::at(path, Language::TypeScript, is_ours, |text| !text.contains(['"', '\\', '%', '#', '?']))?;
+    Ok(format!("file:{text}"))
 }
 
 #[cfg(test)]

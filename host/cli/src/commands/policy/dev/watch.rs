@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use attorn_toolchain::project;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
@@ -26,6 +27,8 @@ const FILES_MAX: usize = 10_000;
 /// What a build makes, and other people's packages, at the top of the directory; and what of that is anywhere.
 const MADE: &[&str] = &["target", "node_modules", "policy.wasm", "policy.wasm.minisig"];
 const PACKAGES: &[&str] = &["node_modules"];
+/// What a build makes, too, where a policy is a text.
+const MADE_OF_TEXT: &str = project::SETTINGS;
 /// What a build may write anew: that is no change by whoever writes the policy.
 const LOCKS: &[&str] = &["Cargo.lock", "package-lock.json", "go.sum"];
 
@@ -36,6 +39,8 @@ type Files = BTreeMap<PathBuf, Stamp>;
 /// Watches a directory.
 pub(super) struct Watch {
     dir: PathBuf,
+    /// Settings that a build makes, which nobody changes.
+    made: Option<PathBuf>,
     /// One more file, wherever it is.
     beside: Option<PathBuf>,
     seen: Files,
@@ -59,7 +64,8 @@ impl Watch {
             Ok(watcher)
         });
         let watcher = watching.inspect_err(|error| output.note(format!("looking every second: {error}"))).ok();
-        let mut watch = Self { dir: dir.to_owned(), beside, seen: Files::new(), woken, _watcher: watcher };
+        let made = project::builds_settings(dir).then(|| dir.join(MADE_OF_TEXT));
+        let mut watch = Self { dir: dir.to_owned(), made, beside, seen: Files::new(), woken, _watcher: watcher };
         watch.seen = watch.files()?;
         Ok(watch)
     }
@@ -96,6 +102,12 @@ impl Watch {
         list(&self.dir, true, &mut files).map_err(|error| Failure::file("read", &self.dir, &error))?;
         if let Some(stamp) = self.beside.as_deref().and_then(stamp) {
             files.extend(self.beside.clone().map(|path| (path, stamp)));
+        }
+        // By whatever name they are watched.
+        if let Some(made) = self.made.as_deref().and_then(|made| made.canonicalize().ok()) {
+            files.retain(|path, _| {
+                path.file_name() != made.file_name() || path.canonicalize().ok().as_ref() != Some(&made)
+            });
         }
         Ok(files)
     }

@@ -3,19 +3,19 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod commands;
+
 use std::time::Instant;
 
 use attorn_api::simulations::Simulation;
 use attorn_api::targets::{Target, TargetCheck, TargetFault, TargetList, TargetRotated};
-use attorn_tests::process::binary;
 use attorn_tests::replays::replays_identically;
 use attorn_tests::world::{ask, ask_with};
 use attorn_tests::{Metrics, World, components};
+use commands::command;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::process::Command;
 
 const PASSWORD: &str = "nobody reads this password";
 /// What a database says.
@@ -291,29 +291,6 @@ async fn what_has_to_be_mended_is_told_apart_from_what_passes() {
     world.bot.post("/v1/decisions", &for_login(ask())).await.refused(503, "target_unavailable");
     let said = command(&world, "target check shop").await;
     assert!(said.starts_with("1\n") && said.contains("error: the target cannot be reached"), "{said}");
-}
-
-/// How a command ends, and what it says, with the registrar's token.
-async fn command(world: &World, line: &str) -> String {
-    let mut command = Command::new(binary());
-    command.env("ATTORN_URL", &world.reach.url).env("ATTORN_TOKEN", &world.staff.registrar.token);
-    let output = command.args(line.split(' ')).output().await.unwrap();
-    let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    format!("{}\n{out}{error}", output.status.code().unwrap())
-}
-
-/// It is the agent's own command: what an operator may is nothing to it, and what is not the agent's is not there.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_agent_renews_no_lease_but_its_own() {
-    let (world, directory) = (World::new().await, TempDir::new().unwrap());
-    let key = directory.path().join("bot.key");
-    world.bot.key.save(&key).unwrap();
-    let line = format!("lease renew lse_{} --key {}", "0".repeat(32), key.display());
-    let said = command(&world, &line).await;
-    assert!(said.starts_with("1\nerror: there is no lease `lse_0"), "{said}");
-    assert!(said.contains("help: only the agent that it was made for renews it"), "{said}");
-    let said = command(&world, &format!("lease renew lse_{}", "0".repeat(32))).await;
-    assert!(said.starts_with("2\n") && said.contains("--key"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
