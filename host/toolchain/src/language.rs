@@ -7,7 +7,10 @@ mod c;
 mod copied;
 mod go;
 mod kept;
+mod linked;
 mod owned;
+mod pip;
+mod python;
 mod rust;
 mod stubbed;
 mod typescript;
@@ -31,6 +34,8 @@ pub enum Language {
     C,
     /// Go, with the module `attorn-policy`.
     Go,
+    /// Python, with the package `attorn-policy`, in `CPython`.
+    Python,
 }
 
 /// A component that was made, before it is said in it how.
@@ -46,7 +51,7 @@ pub(crate) struct Compiled {
 
 impl Language {
     /// All of them. Where a directory holds projects in several, the first counts.
-    pub const ALL: &[Self] = &[Self::Rust, Self::TypeScript, Self::C, Self::Go];
+    pub const ALL: &[Self] = &[Self::Rust, Self::TypeScript, Self::C, Self::Go, Self::Python];
 
     /// Its name: on the command line, in components, and of its directory beside others.
     #[must_use]
@@ -56,6 +61,7 @@ impl Language {
             Self::TypeScript => "typescript",
             Self::C => "c",
             Self::Go => "go",
+            Self::Python => "python",
         }
     }
 
@@ -67,6 +73,7 @@ impl Language {
             Self::TypeScript => "package.json",
             Self::C => c::MANIFEST,
             Self::Go => go::MANIFEST,
+            Self::Python => python::MANIFEST,
         }
     }
 
@@ -78,6 +85,7 @@ impl Language {
             Self::TypeScript => typescript::tools(),
             Self::C => c::tools(),
             Self::Go => go::tools(),
+            Self::Python => python::tools(),
         }
     }
 
@@ -100,6 +108,7 @@ impl Language {
             Self::TypeScript => typescript::template(sdk),
             Self::C => c::template(sdk),
             Self::Go => go::template(sdk),
+            Self::Python => python::template(sdk),
         }
     }
 
@@ -115,6 +124,7 @@ impl Language {
             Self::TypeScript => typescript::build(directory, home, progress),
             Self::C => c::build(directory, home, progress),
             Self::Go => go::build(directory, home, progress),
+            Self::Python => python::build(directory, home, progress),
         }
     }
 }
@@ -145,6 +155,8 @@ mod tests {
             (&["c/clib.json", "typescript/package.json"], Some((Language::TypeScript, "typescript"))),
             (&["c/clib.json"], Some((Language::C, "c"))),
             (&["go/go.mod"], Some((Language::Go, "go"))),
+            (&["python/pyproject.toml", "src/policy.py"], Some((Language::Python, "python"))),
+            (&["pyproject.toml", "go.mod"], Some((Language::Go, ""))),
         ] {
             let directory = tempfile::tempdir().unwrap();
             for file in files {

@@ -18,9 +18,9 @@ const DOCTOR_HELP: &str = "`attorn policy doctor` says whether a tool is missing
 /// stands in it.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The directory holds `Cargo.toml` (Rust), `package.json` (TypeScript), `clib.json` (C) or `go.mod` (Go), or the directory
-`rust`, `typescript`, `c` or `go` that does, as a plugin's does here. Tools for TypeScript come from npm's registry once, the compiler
-for C from Python's, and are kept in the user's cache.
+    after_help = "The directory holds `Cargo.toml` (Rust), `package.json` (TypeScript), `clib.json` (C), `go.mod` (Go) or `pyproject.toml` (Python), or the directory
+`rust`, `typescript`, `c`, `go` or `python` that does, as a plugin's does here. Tools for TypeScript come from npm's registry once, the
+compiler for C and the interpreter for Python from Python's, and are kept in the user's cache.
 
 Examples:
   attorn policy build
