@@ -43,7 +43,11 @@ fn what_a_policy_cannot_have_is_said_when_it_is_built() {
     fs::write(project.join("policy.wasm"), "before").unwrap();
     for (top, decide, said) in [
         ("import time; BEGUN = time.time()", "return allow()", "a policy has no clock: the time of the decision is"),
-        ("import datetime; BEGUN = datetime.datetime.now()", "return allow()", "(at policy.py:8): a policy has no clock"),
+        (
+            "import datetime; BEGUN = datetime.datetime.now()",
+            "return allow()",
+            "(at policy.py:8): a policy has no clock",
+        ),
         ("import random; CHANCE = random.random()", "return allow()", "a policy has no source of random numbers"),
         ("import uuid; ID = uuid.uuid4()", "return allow()", "a policy has no source of random numbers"),
         ("TEXT = open('/etc/passwd').read()", "return allow()", "(at policy.py:8): a policy has no files"),
@@ -201,7 +205,8 @@ fn what_is_missing_is_named_with_what_gets_it() {
     fs::write(&python, "#!/bin/sh\necho 'no matching distribution' >&2\nexit 1\n").unwrap();
     assert!(build().contains("help: Python's registry is needed once"));
     // A package that holds something else.
-    fs::write(&python, "#!/bin/sh\n/bin/mkdir componentize_py\necho x > componentize_py/componentize_py.abi3.so\n").unwrap();
+    fs::write(&python, "#!/bin/sh\n/bin/mkdir componentize_py\necho x > componentize_py/componentize_py.abi3.so\n")
+        .unwrap();
     assert!(build().contains("does not bring `libcomponentize_py_runtime.so` as it is known here"));
     let kept: Vec<_> = fs::read_dir(nowhere.path().join("cache/attorn")).unwrap().collect();
     assert!(kept.is_empty(), "{kept:?}");
@@ -234,10 +239,9 @@ fn a_build_that_is_interrupted_leaves_what_was_there() {
 fn the_sdk_and_a_plugin_pass_their_own_tests() {
     let sdk = root().join("sdk/policy/python");
     let plugin = root().join("plugins/spend-limit/python");
-    for (directory, path, tests) in [
-        (&sdk, "src".to_owned(), "tests"),
-        (&plugin, format!("src:{}", sdk.join("src").display()), "test"),
-    ] {
+    for (directory, path, tests) in
+        [(&sdk, "src".to_owned(), "tests"), (&plugin, format!("src:{}", sdk.join("src").display()), "test")]
+    {
         let mut python = Command::new("python3");
         python.args(["-B", "-m", "unittest", "discover", tests]).current_dir(directory).env("PYTHONPATH", path);
         let output = python.output().unwrap();

@@ -18,9 +18,6 @@ use crate::sandbox::{Failed, Sandbox};
 use crate::ticker;
 use crate::v0_1;
 
-/// What reading a program may take, in microseconds of CPU time.
-const START_CPU_US_MAX: u64 = 2_000_000;
-
 /// A program for an interpreter, and how it is told.
 #[derive(Debug, Clone, Copy)]
 pub struct Start<'a, T> {
@@ -28,7 +25,7 @@ pub struct Start<'a, T> {
     pub export: &'a str,
     /// What is told, as the parameters of that function.
     pub told: T,
-    /// What reading the program may take, but for its time.
+    /// What reading the program may take.
     pub limits: PolicyLimits,
 }
 
@@ -46,7 +43,6 @@ pub fn started<T: ComponentNamedList + Lower>(component: &[u8], start: Start<'_,
     let compiled = guarded(LoadStep::Compile, || Component::new(&engine, &instrumented.component))?;
     let compiled = compiled.map_err(|error| compile_error(&error))?;
     let Start { export, told, limits } = start;
-    let limits = PolicyLimits { cpu_us_max: START_CPU_US_MAX, ..limits };
     let mut sandbox = Sandbox::new(&engine, &generous(&limits), Instant::now() + TRIAL_WALL);
     let run = guarded(LoadStep::Init, || {
         let instance = v0_1::linker(&engine)?.instantiate(&mut sandbox.store, &compiled)?;

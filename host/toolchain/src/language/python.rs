@@ -123,18 +123,25 @@ fn settled(home: &Path) -> Result<(std::path::PathBuf, String), ProjectError> {
     let is_sdk = |one: &&String| one.split(['=', '<', '>', '~', '!', ';', ' ', '[', '@']).next() == Some(SDK);
     if let Some(other) = project.dependencies.iter().find(|one| !is_sdk(one)) {
         let other = other.escape_debug();
-        return Err(manifest(format!("`{other}` is not taken: put the modules of other packages into the project's `src`")));
+        return Err(manifest(format!(
+            "`{other}` is not taken: put the modules of other packages into the project's `src`"
+        )));
     }
     if home.join(REQUIREMENTS).symlink_metadata().is_ok() {
         let problem = "packages are not taken: put their modules into the project's `src`, and what only its tests need into \
                        a file of another name";
         return Err(ProjectError::Manifest { path: home.join(REQUIREMENTS), problem: problem.to_owned() });
     }
-    let sdk = tool.attorn.sdk.ok_or_else(|| manifest("it does not say where the SDK is: `sdk` in `[tool.attorn]`".into()))?;
+    let sdk =
+        tool.attorn.sdk.ok_or_else(|| manifest("it does not say where the SDK is: `sdk` in `[tool.attorn]`".into()))?;
     let sdk = home.join(sdk);
     let Manifest { project: Project { name, version, .. }, .. } = read(&sdk.join(MANIFEST))?;
     if name != SDK {
-        return Err(manifest(format!("`sdk` leads to `{}`, which calls itself `{}`", sdk.display(), name.escape_debug())));
+        return Err(manifest(format!(
+            "`sdk` leads to `{}`, which calls itself `{}`",
+            sdk.display(),
+            name.escape_debug()
+        )));
     }
     let is_version = !version.is_empty() && version.bytes().all(|b| b.is_ascii_alphanumeric() || b".-+".contains(&b));
     if !is_version {
@@ -174,7 +181,10 @@ mod tests {
             (&format!("{PROJECT}[tool.attorn]\nsdk=7"), "invalid type: integer"),
             (&format!("{PROJECT}[tool.attorn]\nsdk='nowhere'"), "nowhere/pyproject.toml"),
             (&format!("{PROJECT}[tool.attorn]\nsdk='.'\nother=1"), "unknown field `other`"),
-            (&format!("{PROJECT}dependencies=['attorn-policy>=0.1']\n[tool.attorn]\nsdk='.'"), "which calls itself `x`"),
+            (
+                &format!("{PROJECT}dependencies=['attorn-policy>=0.1']\n[tool.attorn]\nsdk='.'"),
+                "which calls itself `x`",
+            ),
         ] {
             let home = tempfile::tempdir().unwrap();
             fs::write(home.path().join(MANIFEST), text).unwrap();

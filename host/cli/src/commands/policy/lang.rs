@@ -14,6 +14,8 @@ pub(super) enum Lang {
     C,
     /// Go, with the module `attorn-policy`
     Go,
+    /// Python, with the package `attorn-policy`
+    Python,
 }
 
 impl From<Lang> for Language {
@@ -23,6 +25,7 @@ impl From<Lang> for Language {
             Lang::TypeScript => Self::TypeScript,
             Lang::C => Self::C,
             Lang::Go => Self::Go,
+            Lang::Python => Self::Python,
         }
     }
 }

@@ -5,7 +5,6 @@
 //! build, and one that holds what was compiled of its library, in a directory that nobody but the user may enter.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;

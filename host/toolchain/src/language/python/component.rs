@@ -28,21 +28,23 @@ const START_EXPORT: &str = "init";
 /// The module of the SDK that imports the policy and has what is exported.
 const MODULE: &str = "attorn_policy.component";
 
+/// What starting the interpreter and importing a program may take, in microseconds of CPU time. The first alone takes one
+/// second or two.
+const START_CPU_US_MAX: u64 = 10_000_000;
+
 const TOOLCHAIN_HELP: &str = "this is a fault of the toolchain, and not of the policy";
 
 /// What a library is called by those that need it: the one that loads others is not there, and its functions are.
 const SYSTEM_LIBRARY: &str = "libdl.so";
 
 /// Make the component of a program: modules by their names in the archive, beside the libraries.
-pub(super) fn component(
-    libraries: &[(&str, Vec<u8>)],
-    files: &Files,
-) -> Result<Vec<u8>, ProjectError> {
+pub(super) fn component(libraries: &[(&str, Vec<u8>)], files: &Files) -> Result<Vec<u8>, ProjectError> {
     let fault = |problem: String| ProjectError::Tool { problem, help: TOOLCHAIN_HELP };
     let archive = archive(files).map_err(fault)?;
     let (linked, told) =
         link(libraries, &archive).map_err(|problem| fault(format!("the interpreter cannot be linked: {problem}")))?;
-    let start = Start { export: START_EXPORT, told, limits: PolicyLimits::LARGE_RUNTIME };
+    let limits = PolicyLimits { cpu_us_max: START_CPU_US_MAX, ..PolicyLimits::LARGE_RUNTIME };
+    let start = Start { export: START_EXPORT, told, limits };
     let started = started(&linked, start).map_err(|error| ProjectError::Tool {
         problem: format!("the program cannot be started: {}", said(error.problem())),
         help: "what stands at the top of a module runs when it is built: it has to end, and to know nothing of time",
@@ -81,7 +83,7 @@ fn link(libraries: &[(&str, Vec<u8>)], archive: &[u8]) -> Result<(Vec<u8>, Told)
     linker.library("contract", &between, false).map_err(in_full)?;
     linker.library(SYSTEM_LIBRARY, &system, false).map_err(in_full)?;
     let linked = linker.encode().map_err(in_full)?;
-    Ok((linked, (MODULE, symbols(&metadata), true)))
+    Ok((linked, (MODULE, symbols(&older, &metadata), true)))
 }
 
 /// The same world, read by the version that the interpreter was built with.
@@ -148,4 +150,3 @@ fn exports(module: &[u8], name: &str) -> Result<bool, String> {
     }
     Ok(false)
 }
-

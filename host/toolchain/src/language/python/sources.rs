@@ -82,7 +82,9 @@ fn modules(top: &Path, directory: &str, to: &Path, name: &str) -> Result<Files, 
         } else if NATIVE.contains(&ending) {
             return Err(refused("machine code is not taken: a policy is made of modules in Python"));
         } else if !BESIDE.contains(&ending) {
-            return Err(refused("it is no module, and there are no files in a sandbox: write what it says in a module"));
+            return Err(refused(
+                "it is no module, and there are no files in a sandbox: write what it says in a module",
+            ));
         }
     }
     Ok(files)
@@ -135,8 +137,14 @@ mod tests {
         ]);
         let all = all.unwrap();
         let names: Vec<_> = all.keys().map(String::as_str).collect();
-        let expected =
-            ["_attorn_project.py", "a/__init__.py", "a/b.py", "attorn_policy/__init__.py", "json/__init__.py", "policy.py"];
+        let expected = [
+            "_attorn_project.py",
+            "a/__init__.py",
+            "a/b.py",
+            "attorn_policy/__init__.py",
+            "json/__init__.py",
+            "policy.py",
+        ];
         assert_eq!(names, expected);
         assert_eq!(all["_attorn_project.py"], b"MODULES = [\n    \"a\",\n    \"a.b\",\n    \"policy\",\n]\n");
     }

@@ -8,8 +8,8 @@ use super::super::linked::in_full;
 const SYSTEM: &str = include_str!("system.wat");
 /// While a policy is started, chance is a constant; then there is none.
 const NO_CHANCE: &str = "unreachable";
-/// What no other module exports.
-pub(super) const MARK: &str = "wasi_snapshot_preview1#reset_adapter_state";
+/// What nobody imports, so that no other module exports it.
+pub(super) const MARK: &str = "attorn:system";
 
 /// The module, with this archive. Without one, nothing is there any more.
 pub(super) fn module(archive: Option<&[u8]>) -> Result<Vec<u8>, String> {

@@ -12,16 +12,8 @@ use crate::project::{ProjectError, file};
 
 const REQUIREMENTS: &str = include_str!("requirements.txt");
 /// The package for one system, wherever this runs: those for others hold other bytes.
-const SYSTEM: &[&str] = &[
-    "--platform",
-    "manylinux_2_28_x86_64",
-    "--implementation",
-    "cp",
-    "--python-version",
-    "3.14",
-    "--abi",
-    "abi3",
-];
+const SYSTEM: &[&str] =
+    &["--platform", "manylinux_2_28_x86_64", "--implementation", "cp", "--python-version", "3.14", "--abi", "abi3"];
 /// Where the native library lies, which holds all the others.
 const WITHIN: &str = "componentize_py/componentize_py.abi3.so";
 

@@ -23,6 +23,9 @@ world init {
 }";
 const START_EXPORT: &str = "init";
 
+/// What reading a program may take, in microseconds of CPU time.
+const START_CPU_US_MAX: u64 = 2_000_000;
+
 /// The contract has no streams and no futures, so this is all that has to be there for it.
 const SHIM: &str = "const wit = globalThis.wit = {};\n";
 
@@ -32,7 +35,8 @@ const TOOLCHAIN_HELP: &str = "this is a fault of the toolchain, and not of the p
 pub(super) fn component(interpreter: &[u8], program: &str) -> Result<Vec<u8>, ProjectError> {
     let fault = |problem: String| ProjectError::Tool { problem, help: TOOLCHAIN_HELP };
     let linked = link(interpreter).map_err(|problem| fault(format!("the interpreter cannot be linked: {problem}")))?;
-    let start = Start { export: START_EXPORT, told: (SHIM, program, None::<&str>, false), limits: PolicyLimits::SCRIPT };
+    let limits = PolicyLimits { cpu_us_max: START_CPU_US_MAX, ..PolicyLimits::SCRIPT };
+    let start = Start { export: START_EXPORT, told: (SHIM, program, None::<&str>, false), limits };
     let started = started(&linked, start).map_err(|error| ProjectError::Tool {
         problem: format!("the program cannot be started: {}", said(error.problem())),
         help: "what stands at the top of a module runs when it is built: it has to end, and to know nothing of time",

@@ -151,5 +151,7 @@ def _clean(call: Callable[[], T]) -> T:
         raise Err(_said(error)) from None
 
 
-log.connect(lambda level, message: call_import(_LOG, [level, message]))
+# What is written while a policy is built belongs to no decision.
+log.connect(lambda *_: None)
 _WRITTEN = _policy()
+log.connect(lambda level, message: call_import(_LOG, [level, message]))

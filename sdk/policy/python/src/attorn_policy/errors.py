@@ -1,6 +1,7 @@
 """What goes wrong in a policy, and the text that the host is given of it."""
 
 import errno
+import sys
 
 TEXT_MAX = 1000
 """The most characters of a text; what is longer is cut."""
@@ -18,6 +19,10 @@ class PolicyError(Exception):
     Raised from `decide` it denies, and its text is kept with the decision record for the operator; the agent never
     reads it.
     """
+
+
+class NotThereError(PolicyError):
+    """What a policy asked for that there is not in a sandbox."""
 
 
 def text_of(error: BaseException) -> str:
@@ -38,24 +43,27 @@ def clean(text: str) -> str:
 
 
 def _words(error: BaseException) -> str:
-    if isinstance(error, PolicyError):
-        return str(error)
     said = str(error)
+    if isinstance(error, PolicyError) and not isinstance(error, NotThereError):
+        return said
     words = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    if isinstance(error, NotThereError):
+        words = said
     where, why = _place(error), _why(error, said)
     return "".join([words, f" (at {where})" if where else "", f": {why}" if why else ""])
 
 
 def _place(error: BaseException) -> str:
-    """The last line of the policy's own that led to it; in the SDK's, nobody but its authors would look."""
+    """The last line of the policy's own that led to it; nobody else looks in the SDK's or Python's."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_file(error.filename)}:{error.lineno}"
     found = ""
     trace = error.__traceback__
     while trace is not None:
-        name = trace.tb_frame.f_code.co_filename
-        if "attorn_policy" not in name and not name.startswith("<frozen"):
-            found = f"{_file(name)}:{trace.tb_lineno}"
+        name = _file(trace.tb_frame.f_code.co_filename)
+        first = name.split("/")[0].removesuffix(".py")
+        if "attorn_policy" not in name and not name.startswith("<frozen") and first not in sys.stdlib_module_names:
+            found = f"{name}:{trace.tb_lineno}"
         trace = trace.tb_next
     return found
 

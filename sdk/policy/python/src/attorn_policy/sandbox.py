@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from . import log
 from .contract import Level
-from .errors import CLOCK, PolicyError
+from .errors import CLOCK, NotThereError
 
 CHANCE = "a policy has no source of random numbers: each decision has to come out the same when it is asked again"
 
@@ -59,7 +59,7 @@ def close() -> None:
 
 def _refuse(why: str) -> Callable[..., NoReturn]:
     def refused(*_: object, **__: object) -> NoReturn:
-        raise PolicyError(why)
+        raise NotThereError(why)
 
     return refused
 
@@ -67,7 +67,7 @@ def _refuse(why: str) -> Callable[..., NoReturn]:
 def _given(function: Callable[..., Any], at: int) -> Callable[..., Any]:
     def given(*args: Any) -> Any:
         if len(args) <= at or args[at] is None:
-            raise PolicyError(CLOCK)
+            raise NotThereError(CLOCK)
         return function(*args)
 
     return given
@@ -82,7 +82,7 @@ def _no_chance() -> None:
 
         def __init__(self, begin: Any = None) -> None:
             if begin is None:
-                raise PolicyError(CHANCE)
+                raise NotThereError(CHANCE)
             super().__init__(begin)
 
     for name in random.__all__:
