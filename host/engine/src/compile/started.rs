@@ -3,13 +3,11 @@
 //! This is for tools that make policies out of programs: what is read once need not be read in every sandbox. It runs in
 //! this process, within the limits of a policy; whoever builds runs their own program.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use attorn_core::{Failure, PolicyLimits};
 use wasmtime::component::{Component, ComponentNamedList, Lower};
 
-use super::incremental::Functions;
 use super::snapshot::Instrumented;
 use super::steps::{TICK, TRIAL_WALL, compile_error, generous, guarded};
 use crate::load::{LoadError, LoadStep};
@@ -36,8 +34,7 @@ pub struct Start<'a, T> {
 /// [`LoadError::SettingsRejected`] with what the program threw; or why it cannot be run or carried over.
 pub fn started<T: ComponentNamedList + Lower>(component: &[u8], start: Start<'_, T>) -> Result<Vec<u8>, LoadError> {
     let failed = |step, problem: &dyn std::fmt::Display| LoadError::new(step, problem.to_string());
-    let engine = runtime::compiling(false, Arc::new(Functions::default()));
-    let engine = engine.map_err(|error| failed(LoadStep::Compile, &error))?;
+    let engine = runtime::once().map_err(|error| failed(LoadStep::Compile, &error))?;
     ticker::start([&engine], TICK).map_err(|error| failed(LoadStep::Compile, &error))?;
     let instrumented = Instrumented::new(component).map_err(|problem| failed(LoadStep::Parse, &problem))?;
     let compiled = guarded(LoadStep::Compile, || Component::new(&engine, &instrumented.component))?;

@@ -13,7 +13,7 @@ import _ast
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import _strptime  # Imported by the interpreter when somebody reads a time.
 from _attorn_project import MODULES
@@ -118,28 +118,30 @@ def _said(error: BaseException) -> str:
 
 
 class Policy:
-    """What the host calls. Whatever is raised becomes an error of the contract: anything else would trap."""
+    """What the host calls. Whatever is raised becomes an error of the contract: anything else would trap.
 
-    def __init__(self) -> None:
-        self._started: Started[Any] | None = None
+    The interpreter makes an instance for each function, so what they have in common is the class's.
+    """
+
+    started: ClassVar[Started[Any] | None] = None
 
     def describe(self) -> contract.Description:
         return _WRITTEN.description
 
     def init(self, settings: str) -> contract.Requirements:
         def init() -> contract.Requirements:
-            if self._started is not None:
+            if Policy.started is not None:
                 raise PolicyError("init was called twice")
-            self._started = _WRITTEN.start(settings)
-            return self._started.requirements
+            Policy.started = _WRITTEN.start(settings)
+            return Policy.started.requirements
 
         return _clean(init)
 
     def evaluate(self, context: Context) -> contract.RawVerdict:
         def evaluate() -> contract.RawVerdict:
-            if self._started is None:
+            if Policy.started is None:
                 raise PolicyError("evaluate was called before init")
-            return self._started.decide(context).raw()
+            return Policy.started.decide(context).raw()
 
         return _clean(evaluate)
 
