@@ -59,3 +59,33 @@ pub(super) fn archive(files: &Files) -> Result<Vec<u8>, String> {
     whole.extend([0; 2]);
     Ok(whole)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_it_is_found_from_its_end() {
+        let files = Files::from([("b/c.py".to_owned(), b"two".to_vec()), ("a.py".to_owned(), b"1".to_vec())]);
+        let whole = archive(&files).unwrap();
+        assert_eq!(whole, archive(&files).unwrap());
+        let word = |at: usize| u32::from_le_bytes(whole[at..at + 4].try_into().unwrap());
+        let half = |at: usize| usize::from(u16::from_le_bytes(whole[at..at + 2].try_into().unwrap()));
+        let end = whole.len() - 22;
+        assert_eq!((word(end), half(end + 10)), (END, 2));
+        let mut at = word(end + 16) as usize;
+        for (name, bytes) in &files {
+            let name_bytes = half(at + 28);
+            assert_eq!((word(at), &whole[at + 46..at + 46 + name_bytes]), (LISTED, name.as_bytes()));
+            // The checksum of `two`, and its size, as any other program has them.
+            assert!(name != "b/c.py" || (word(at + 16), word(at + 20), word(at + 24)) == (0x11ca_8a66, 3, 3));
+            let file = word(at + 42) as usize;
+            assert_eq!(word(file), FILE);
+            let begins = file + 30 + name_bytes;
+            assert_eq!(&whole[begins..begins + bytes.len()], bytes.as_slice());
+            at += 46 + name_bytes;
+        }
+        assert_eq!(at, end);
+        assert!(archive(&Files::from([("x".repeat(70_000), Vec::new())])).is_err());
+    }
+}

@@ -150,3 +150,35 @@ fn exports(module: &[u8], name: &str) -> Result<bool, String> {
     }
     Ok(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_module_that_is_meant_is_replaced() {
+        let text = |one: &str| {
+            format!(
+                "(component (core module $a (func (export \"f\"))) (core module $b {one} (func (export \"g\")))
+                 (component (core module (func (export \"mark\"))))
+                 (core instance (instantiate $a)) (core instance $i (instantiate $b))
+                 (func $g (canon lift (core func $i \"g\"))) (export \"g\" (func $g)))"
+            )
+        };
+        let old = wat::parse_str(text("(func (export \"mark\") unreachable)")).unwrap();
+        let new = wat::parse_str("(module (func (export \"g\")))").unwrap();
+        let made = replaced(&old, "mark", &new).unwrap();
+        wasmparser::validate(&made).unwrap();
+        let is_there = |module: &[u8]| memchr::memmem::find(&made, module).is_some();
+        assert!(is_there(&new) && made.len() < old.len());
+        assert_eq!(replaced(&made, "mark", &new), Err("0 of its modules export `mark`".to_owned()));
+        assert_eq!(replaced(&old, "f", &new).map(|_| ()), Ok(()));
+        assert!(replaced(&new, "mark", &new).is_err());
+    }
+
+    #[test]
+    fn what_the_sdk_says_is_said_without_its_class() {
+        assert_eq!(said("Refused: it is odd (at policy.py:3)\n"), "it is odd (at policy.py:3)");
+        assert_eq!(said("it took more than 10 s"), "it took more than 10 s");
+    }
+}

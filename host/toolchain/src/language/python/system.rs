@@ -49,3 +49,23 @@ fn with(module: &[u8], archive: &[u8]) -> Result<Vec<u8>, String> {
     }
     Ok(made.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holds(module: &[u8], text: &[u8]) -> bool {
+        memchr::memmem::find(module, text).is_some()
+    }
+
+    #[test]
+    fn an_archive_is_in_it_while_it_is_started_and_then_no_more() {
+        let (with, without) = (module(Some(b"all the modules")).unwrap(), module(None).unwrap());
+        for module in [&with, &without] {
+            wasmparser::validate(module).unwrap();
+            assert!(holds(module, MARK.as_bytes()));
+        }
+        assert!(holds(&with, b"all the modules") && !holds(&without, b"all the modules"));
+        assert_ne!(module(Some(b"")).unwrap(), without, "there is chance only while it is started");
+    }
+}
