@@ -1,7 +1,10 @@
 """The policy without a sandbox."""
 
 import dataclasses
+import json
+import re
 import unittest
+from pathlib import Path
 
 from attorn_policy import Context, PolicyError
 from attorn_policy.contract import Counter
@@ -38,6 +41,17 @@ class SpendLimit(unittest.TestCase):
                     elif total <= 20000:
                         expected = "challenge above_limit"
                     self.assertEqual(tested.says(spending(used, amount)), expected)
+
+    def test_settings_are_taken_or_refused_as_in_all_languages(self) -> None:
+        cases = json.loads((Path(__file__).parents[2] / "cases/settings.json").read_text())["cases"]
+        for case in cases:
+            refused = case["expect"].get("init_error")
+            with self.subTest(case["name"]):
+                if refused is None:
+                    Tested(decide, case["settings"])
+                else:
+                    with self.assertRaisesRegex(PolicyError, re.escape(refused)):
+                        Tested(decide, case["settings"])
 
     def test_a_host_that_counts_nothing_gets_an_error_and_no_verdict(self) -> None:
         asked = dataclasses.replace(spending(0, 1), counters=[])
