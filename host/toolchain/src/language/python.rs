@@ -1,4 +1,4 @@
-//! Python, by CPython itself, as a component.
+//! Python, by `CPython` itself, as a component.
 //!
 //! The interpreter and its library come within a package of Python's registry (`componentize-py`), of which nothing runs
 //! here: the modules of WebAssembly that lie in it are taken out and known by their digests. It is always the package for

@@ -1,6 +1,6 @@
 //! A component of the interpreter and a program.
 //!
-//! The libraries of CPython, what lies between them and the contract (`wit-dylib`), and what they find in place of a system
+//! The libraries of `CPython`, what lies between them and the contract (`wit-dylib`), and what they find in place of a system
 //! (`system.wat`) are linked into one component. Then the program is read in, once, with all that it imports, and the
 //! component is taken as that left it, without the archive that it was read from. It has no import but the log, and no
 //! export but the policy.
@@ -82,8 +82,8 @@ fn link(libraries: &[(&str, Vec<u8>)], archive: &[u8]) -> Result<(Vec<u8>, Told)
     }
     linker.library("contract", &between, false).map_err(in_full)?;
     linker.library(SYSTEM_LIBRARY, &system, false).map_err(in_full)?;
-    let linked = linker.encode().map_err(in_full)?;
-    Ok((linked, (MODULE, symbols(&older, &metadata), true)))
+    let component = linker.encode().map_err(in_full)?;
+    Ok((component, (MODULE, symbols(&older, &metadata), true)))
 }
 
 /// The same world, read by the version that the interpreter was built with.
