@@ -33,8 +33,7 @@ mod v0_1;
 pub const CONTRACT: &str = "attorn:policy@0.1.0";
 
 pub use compile::{
-    Activation, Compiler, Leftovers, Program, describe_component, describe_component_apart, serve_compile_worker,
-    started,
+    Activation, Compiler, Leftovers, Start, describe_component, describe_component_apart, serve_compile_worker, started,
 };
 pub use config::{EngineConfig, EngineError};
 pub use engine::{Busy, Engine, EngineCounts, Question};

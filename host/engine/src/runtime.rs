@@ -137,6 +137,14 @@ pub(crate) fn compiling(metered: bool, functions: Arc<Functions>) -> wasmtime::R
     wasmtime::Engine::new(&config)
 }
 
+/// An engine that runs something once, and throws its code away. It compiles as fast as it can; what runs in it comes to the
+/// same.
+pub(crate) fn once() -> wasmtime::Result<wasmtime::Engine> {
+    let mut config = compiled_as(false);
+    config.cranelift_opt_level(OptLevel::None);
+    wasmtime::Engine::new(&config)
+}
+
 /// What machine code has to have been compiled with to run here, as a digest: wasmtime with its version
 /// and configuration, and the processor's features.
 pub(crate) fn compatibility(metered: bool) -> [u8; 32] {

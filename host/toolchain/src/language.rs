@@ -8,7 +8,10 @@ mod c;
 mod copied;
 mod go;
 mod kept;
+mod linked;
 mod owned;
+mod pip;
+mod python;
 mod rust;
 mod stubbed;
 mod text;
@@ -33,6 +36,8 @@ pub enum Language {
     C,
     /// Go, with the module `attorn-policy`.
     Go,
+    /// Python, with the package `attorn-policy`, in `CPython`.
+    Python,
     /// Cedar, whose policies are texts that the plugin `cedar` reads.
     Cedar,
     /// Rego, whose policies are texts that the plugin `rego` reads.
@@ -52,7 +57,7 @@ pub(crate) struct Compiled {
 
 impl Language {
     /// All of them. Where a directory holds projects in several, the first counts.
-    pub const ALL: &[Self] = &[Self::Rust, Self::TypeScript, Self::C, Self::Go, Self::Cedar, Self::Rego];
+    pub const ALL: &[Self] = &[Self::Rust, Self::TypeScript, Self::C, Self::Go, Self::Python, Self::Cedar, Self::Rego];
 
     /// Its name: on the command line, in components, and of its directory beside others.
     #[must_use]
@@ -62,6 +67,7 @@ impl Language {
             Self::TypeScript => "typescript",
             Self::C => "c",
             Self::Go => "go",
+            Self::Python => "python",
             Self::Cedar => "cedar",
             Self::Rego => "rego",
         }
@@ -81,6 +87,7 @@ impl Language {
             Self::TypeScript => "package.json",
             Self::C => c::MANIFEST,
             Self::Go => go::MANIFEST,
+            Self::Python => python::MANIFEST,
             Self::Cedar => text::cedar::MANIFEST,
             Self::Rego => text::rego::MANIFEST,
         }
@@ -94,6 +101,7 @@ impl Language {
             Self::TypeScript => typescript::tools(),
             Self::C => c::tools(),
             Self::Go => go::tools(),
+            Self::Python => python::tools(),
             Self::Cedar | Self::Rego => text::tools(self),
         }
     }
@@ -117,6 +125,7 @@ impl Language {
             Self::TypeScript => typescript::template(sdk),
             Self::C => c::template(sdk),
             Self::Go => go::template(sdk),
+            Self::Python => python::template(sdk),
             Self::Cedar => Ok(text::cedar::template()),
             Self::Rego => Ok(text::rego::template()),
         }
@@ -145,6 +154,7 @@ impl Language {
             Self::TypeScript => typescript::build(directory, home, progress),
             Self::C => c::build(directory, home, progress),
             Self::Go => go::build(directory, home, progress),
+            Self::Python => python::build(directory, home, progress),
             Self::Cedar | Self::Rego => text::build(self, home),
         }
     }
@@ -176,6 +186,8 @@ mod tests {
             (&["c/clib.json", "typescript/package.json"], Some((Language::TypeScript, "typescript"))),
             (&["c/clib.json"], Some((Language::C, "c"))),
             (&["go/go.mod"], Some((Language::Go, "go"))),
+            (&["python/pyproject.toml", "src/policy.py"], Some((Language::Python, "python"))),
+            (&["pyproject.toml", "go.mod"], Some((Language::Go, ""))),
             (&["cedar.json"], Some((Language::Cedar, ""))),
             (&["rego/rego.json"], Some((Language::Rego, "rego"))),
         ] {

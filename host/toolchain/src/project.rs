@@ -24,11 +24,11 @@ const SOURCES_MAX: usize = 10_000;
 const SOURCE_BYTES_MAX: u64 = 64 << 20;
 
 /// What is no source: what a build makes, and what is about the policy, at the top of the directory and of the projects
-/// in it; and packages, wherever they lie.
+/// in it; and packages, and what an interpreter leaves behind, wherever they lie.
 const NO_SOURCES: &[&str] = &["target", COMPONENT, SIGNATURE, "cases", "README.md", SETTINGS];
 /// The signature of what a build made, beside it.
 const SIGNATURE: &str = "policy.wasm.minisig";
-const PACKAGES: &str = "node_modules";
+const NOWHERE_SOURCES: &[&str] = &["node_modules", "__pycache__"];
 
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
@@ -168,7 +168,7 @@ fn list(top: &Path, directory: &Path, files: &mut Vec<String>) -> Result<(), Pro
         let (path, name) = (entry.path(), entry.file_name());
         let is_project = Language::ALL.iter().any(|language| directory == top.join(language.as_str()));
         let is_none = (directory == top || is_project) && NO_SOURCES.iter().any(|other| name == *other);
-        if is_none || name == PACKAGES || name.to_string_lossy().starts_with('.') {
+        if is_none || NOWHERE_SOURCES.iter().any(|other| name == *other) || name.to_string_lossy().starts_with('.') {
             continue;
         }
         // Of a link, what it leads to counts; cargo follows it, too. One that leads in a circle has too many files.
@@ -241,6 +241,7 @@ mod tests {
             ("typescript/target/test/a.mjs", "y"),
             ("rust/policy.wasm", "z"),
             ("src/vendor/node_modules/a/a.js", "y"),
+            ("src/a/__pycache__/b.pyc", "y"),
         ];
         assert_eq!(of(&deeper), one);
         for other in [
@@ -275,7 +276,7 @@ mod tests {
         let failed = |files: &[(&str, &str)]| build(directory(files).path(), &mut |_| {}).unwrap_err().to_string();
         assert!(
             failed(&[]).ends_with(
-                "`Cargo.toml` or `rust/Cargo.toml`, `package.json` or `typescript/package.json`, `clib.json` or `c/clib.json`, `go.mod` or `go/go.mod`, `cedar.json` or `cedar/cedar.json`, `rego.json` or `rego/rego.json`"
+                "`Cargo.toml` or `rust/Cargo.toml`, `package.json` or `typescript/package.json`, `clib.json` or `c/clib.json`, `go.mod` or `go/go.mod`, `pyproject.toml` or `python/pyproject.toml`, `cedar.json` or `cedar/cedar.json`, `rego.json` or `rego/rego.json`"
             )
         );
         // The crate of a plugin lies one deeper.

@@ -207,7 +207,7 @@ mod tests {
             assert!(manifest.contains("listed-actions-policy") && manifest.contains("attorn-policy"), "{manifest}");
             let sdk = match language {
                 Language::Rust => "vendor/attorn/sdk/policy/rust",
-                Language::Go => "third_party/attorn-policy",
+                Language::Go | Language::Python => "third_party/attorn-policy",
                 _ => "vendor/attorn-policy",
             };
             assert!(manifest.contains(sdk) && home.join(sdk).join(language.manifest()).is_file(), "{manifest}");

@@ -40,6 +40,11 @@ async fn the_template_in_go_builds_to_the_same_bytes_anywhere_and_its_cases_hold
     builds_to_the_same_bytes_anywhere_and_its_cases_hold(Language::Go).await;
 }
 
+#[tokio::test]
+async fn the_template_in_python_builds_to_the_same_bytes_anywhere_and_its_cases_hold() {
+    builds_to_the_same_bytes_anywhere_and_its_cases_hold(Language::Python).await;
+}
+
 async fn builds_to_the_same_bytes_anywhere_and_its_cases_hold(language: Language) {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let deeper = other.path().join("somewhere/else");

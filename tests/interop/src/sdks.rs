@@ -27,6 +27,9 @@ const SCRIPT: Duration = Duration::from_mins(3);
 /// The directories of what is written in Python, below that of the SDKs.
 const PYTHON: [&str; 2] = ["agent/python", "resource-server/python"];
 
+/// The SDK for policies in Python: nobody installs it, and no script uses it here.
+const POLICIES: &str = "policy/python";
+
 /// A policy in TypeScript with tests of its own, from the directory of the SDKs.
 const PLUGIN: &str = "../plugins/spend-limit/typescript";
 
@@ -45,7 +48,7 @@ const READER: &str = "reader";
 
 /// Play all of it.
 pub(crate) async fn play(tools: &Tools, steps: &mut Steps) {
-    for package in PYTHON {
+    for package in PYTHON.into_iter().chain([POLICIES]) {
         steps.take(&format!("{package}: style, types and tests"), python_tests(tools, package)).await;
     }
     steps.take("typescript: types and tests", typescript_tests(&tools.sdks)).await;

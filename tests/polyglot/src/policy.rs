@@ -45,8 +45,3 @@ impl Policy {
         format!("{}.wasm", self.name)
     }
 }
-
-/// Where the versions of a language's tools are pinned, for all policies: beside the one that is tried.
-pub(crate) fn pinned(ground: &Ground, language: Language) -> Result<PathBuf, String> {
-    TRIED.sources(ground, language)
-}

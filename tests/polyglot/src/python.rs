@@ -1,15 +1,19 @@
-//! Python, with its interpreter.
+//! Python, with its interpreter: on its SDK by the toolchain of `attorn policy build`, and by hand, against nothing but the
+//! contract.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::language::Language;
-use crate::policy::{Policy, pinned};
+use crate::language::{Language, project};
+use crate::policy::{self, Policy};
 use crate::tools::{Ground, copy_files, python_environment, read, run, write};
 
 pub(crate) fn build(ground: &Ground, policy: &Policy) -> Result<PathBuf, String> {
     let sources = policy.sources(ground, Language::Python)?;
-    let tools = python_environment(ground, "python", &pinned(ground, Language::Python)?.join("requirements.txt"))?;
+    if policy.name == policy::TRIED.name {
+        return project(&sources);
+    }
+    let tools = python_environment(ground, "python", &sources.join("requirements.txt"))?;
     let home = ground.fresh_directory(&policy.home(Language::Python))?;
     let modules = home.join("build");
     copy_files(&sources, &modules, &["py"])?;

@@ -7,6 +7,7 @@ mod c;
 mod dev;
 mod go;
 mod opa;
+mod python;
 mod registry;
 mod text;
 mod try_out;

@@ -19,7 +19,7 @@ use attorn_core::PolicyLimits;
 
 pub(crate) use incremental::Functions;
 pub use leftovers::Leftovers;
-pub use started::{Program, started};
+pub use started::{Start, started};
 pub use steps::describe_component;
 pub(crate) use steps::{describe, guarded, trial};
 pub use wire::Activation;

@@ -24,7 +24,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Compiled, Language};
+use super::{Compiled, Language, pip};
 use crate::doctor::{Tool, version};
 use crate::project::{ProjectError, file};
 use crate::template::{Template, TemplateError};
@@ -69,7 +69,7 @@ pub(super) fn tools() -> Vec<Tool> {
     let tool = |name, found, install| Tool { language: Language::C, name, found, install };
     vec![
         tool("python3", version("python3"), "Debian: `apt-get install python3`; others: https://python.org"),
-        tool("pip", tools::pip(), "Debian: `apt-get install python3-pip`; others: `python3 -m ensurepip`"),
+        tool("pip", pip::version(), "Debian: `apt-get install python3-pip`; others: `python3 -m ensurepip`"),
     ]
 }
 

@@ -19,9 +19,10 @@ const DOCTOR_HELP: &str = "`attorn policy doctor` says whether a tool is missing
 /// the settings that are built with it, `settings.json`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The directory holds `Cargo.toml` (Rust), `package.json` (TypeScript), `clib.json` (C), `go.mod` (Go), `cedar.json` (Cedar) or
-`rego.json` (Rego), or the directory `rust`, `typescript`, `c`, `go`, `cedar` or `rego` that does, as a plugin's does here. Tools for
-TypeScript come from npm's registry once, the compiler for C from Python's, and are kept in the user's cache.
+    after_help = "The directory holds `Cargo.toml` (Rust), `package.json` (TypeScript), `clib.json` (C), `go.mod` (Go), `pyproject.toml` (Python),
+`cedar.json` (Cedar) or `rego.json` (Rego), or the directory `rust`, `typescript`, `c`, `go`, `python`, `cedar` or `rego` that does, as a
+plugin's does here. Tools for TypeScript come from npm's registry once, the compiler for C and the interpreter for Python from
+Python's, and are kept in the user's cache.
 
 Examples:
   attorn policy build

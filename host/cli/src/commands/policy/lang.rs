@@ -14,6 +14,8 @@ pub(super) enum Lang {
     C,
     /// Go, with the module `attorn-policy`
     Go,
+    /// Python, with the package `attorn-policy`
+    Python,
     /// Cedar, in the plugin `cedar`
     Cedar,
     /// Rego, in the plugin `rego`
@@ -27,6 +29,7 @@ impl From<Lang> for Language {
             Lang::TypeScript => Self::TypeScript,
             Lang::C => Self::C,
             Lang::Go => Self::Go,
+            Lang::Python => Self::Python,
             Lang::Cedar => Self::Cedar,
             Lang::Rego => Self::Rego,
         }

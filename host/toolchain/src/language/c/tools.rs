@@ -5,47 +5,25 @@
 //! build, and one that holds what was compiled of its library, in a directory that nobody but the user may enter.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use attorn_build::process::{self, Failed};
 
-use super::super::kept;
+use super::super::{kept, pip};
 use crate::project::{ProjectError, file};
 
 const REQUIREMENTS: &str = include_str!("requirements.txt");
 
-const PYTHON_HELP: &str =
-    "Python 3.8 or later with pip is needed once, to get the compiler: Debian: `apt-get install python3-pip`";
-const REGISTRY_HELP: &str = "Python's registry is needed once; then the compiler is kept";
-
-/// There may be much to download, over a slow line.
-const INSTALL_MAX: Duration = Duration::from_mins(10);
 /// What one call of the compiler may take; the first of all compiles its library.
 const RUN_MAX: Duration = Duration::from_mins(5);
-/// pip's own settings, by the user: `PIP_INDEX_URL` and the like.
-const PIP_SETTING: &str = "PIP_";
-/// Lines of pip's that are kept of an error.
-const SAID_LINES_MAX: usize = 8;
 
 /// The compiler, as it is installed.
 pub(super) struct Tools {
     zig: PathBuf,
     library: PathBuf,
     cache: PathBuf,
-}
-
-/// What pip says of itself. Where it is asked from matters: modules of Python that lie there would run.
-pub(super) fn pip() -> Option<String> {
-    let nowhere = tempfile::tempdir().ok()?;
-    let said = process::run(
-        kept::command("python3", PIP_SETTING).args(["-m", "pip", "--version"]).current_dir(nowhere.path()),
-        Duration::from_mins(1),
-        &mut |_| {},
-    );
-    said.ok()?.lines().next().map(|line| line.trim().to_owned())
 }
 
 impl Tools {
@@ -56,7 +34,7 @@ impl Tools {
         let home = kept.join(format!("c-{}", &digest[..16]));
         kept::get(&kept, &home, &mut |beside| {
             progress("getting Zig, for its C compiler, from Python's registry, once");
-            pip_install(beside)
+            pip::install(REQUIREMENTS, &[], beside)
         })?;
         // The compiler says where its own headers are by where they are in truth.
         let home = home.canonicalize().map_err(file(&home))?;
@@ -88,24 +66,4 @@ impl Tools {
         }
         Ok(())
     }
-}
-
-fn pip_install(into: &Path) -> Result<(), ProjectError> {
-    let requirements = into.join("requirements.txt");
-    fs::write(&requirements, REQUIREMENTS).map_err(file(&requirements))?;
-    let mut python = kept::command("python3", PIP_SETTING);
-    python.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps"]);
-    python.args(["--require-hashes", "--only-binary=:all:", "--no-compile", "--target", ".", "-r", "requirements.txt"]);
-    let mut said = Vec::new();
-    let ran = process::run(python.current_dir(into), INSTALL_MAX, &mut |line| {
-        if said.len() < SAID_LINES_MAX {
-            said.push(line.to_owned());
-        }
-    });
-    ran.map(drop).map_err(|failed| {
-        let said = said.join("\n");
-        let is_missing = said.contains("No module named pip") || failed.what().contains("could not be started");
-        let help = if is_missing { PYTHON_HELP } else { REGISTRY_HELP };
-        ProjectError::Tool { problem: format!("{}\n{said}", failed.what()), help }
-    })
 }

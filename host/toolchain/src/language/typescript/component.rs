@@ -4,13 +4,11 @@
 //! and the contract (`wit-dylib`), and what it finds in place of a system (`nothing.wat`). Then the program is read in,
 //! once, and the component is taken as that left it. It has no import but the log, and no export but the policy.
 
-use attorn_engine::{Program, started};
-use wasm_encoder::reencode::{Reencode as _, RoundtripReencoder};
-use wasm_encoder::{ComponentSectionId, ImportSection, Module, RawSection};
-use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload};
+use attorn_core::PolicyLimits;
+use attorn_engine::{Start, started};
 use wit_component::{Linker, StringEncoding, embed_component_metadata};
-use wit_parser::{Resolve, WorldId};
 
+use super::super::linked::{closed, in_full, without_export, world};
 use crate::project::ProjectError;
 
 const CONTRACT: &str = include_str!("../../../../../wit/policy.wit");
@@ -25,11 +23,11 @@ world init {
 }";
 const START_EXPORT: &str = "init";
 
+/// What reading a program may take, in microseconds of CPU time.
+const START_CPU_US_MAX: u64 = 2_000_000;
+
 /// The contract has no streams and no futures, so this is all that has to be there for it.
 const SHIM: &str = "const wit = globalThis.wit = {};\n";
-
-/// What imports of a library are of: the libraries that it is linked with, and the tables that say where things are.
-const LIBRARIES: &[&str] = &["env", "GOT.func", "GOT.mem"];
 
 const TOOLCHAIN_HELP: &str = "this is a fault of the toolchain, and not of the policy";
 
@@ -37,8 +35,9 @@ const TOOLCHAIN_HELP: &str = "this is a fault of the toolchain, and not of the p
 pub(super) fn component(interpreter: &[u8], program: &str) -> Result<Vec<u8>, ProjectError> {
     let fault = |problem: String| ProjectError::Tool { problem, help: TOOLCHAIN_HELP };
     let linked = link(interpreter).map_err(|problem| fault(format!("the interpreter cannot be linked: {problem}")))?;
-    let program = Program { export: START_EXPORT, shim: SHIM, script: program };
-    let started = started(&linked, &program).map_err(|error| ProjectError::Tool {
+    let limits = PolicyLimits { cpu_us_max: START_CPU_US_MAX, ..PolicyLimits::SCRIPT };
+    let start = Start { export: START_EXPORT, told: (SHIM, program, None::<&str>, false), limits };
+    let started = started(&linked, start).map_err(|error| ProjectError::Tool {
         problem: format!("the program cannot be started: {}", said(error.problem())),
         help: "what stands at the top of a module runs when it is built: it has to end, and to know nothing of time",
     })?;
@@ -67,160 +66,4 @@ fn link(interpreter: &[u8]) -> Result<Vec<u8>, String> {
         linker.library(name, library, false).map_err(in_full)?;
     }
     linker.encode().map_err(in_full)
-}
-
-fn world(text: &str, name: &str) -> Result<(Resolve, WorldId), String> {
-    let mut resolve = Resolve::default();
-    let package = resolve.push_str("world.wit", text).map_err(in_full)?;
-    let world = resolve.select_world(&[package], Some(name)).map_err(in_full)?;
-    Ok((resolve, world))
-}
-
-/// With the chain of its causes in one line: only its end says what is wrong.
-fn in_full(error: impl std::fmt::Display) -> String {
-    format!("{error:#}")
-}
-
-/// A library that asks libraries for what it asked a system for: `wasi:clocks/wall-clock@0.2.0` and its `now` is by now
-/// the function `wasi:clocks/wall-clock@0.2.0#now` of another library. It says no longer what world it was made for.
-fn closed(library: &[u8]) -> Result<Vec<u8>, String> {
-    let mut module = Module::new();
-    for payload in Parser::new(0).parse_all(library) {
-        match payload.map_err(in_full)? {
-            Payload::ImportSection(reader) => {
-                let mut imports = ImportSection::new();
-                for import in reader.into_imports() {
-                    let import = import.map_err(in_full)?;
-                    let ty = RoundtripReencoder.entity_type(import.ty).map_err(in_full)?;
-                    if LIBRARIES.contains(&import.module) {
-                        imports.import(import.module, import.name, ty);
-                    } else {
-                        imports.import("env", &format!("{}#{}", import.module, import.name), ty);
-                    }
-                }
-                module.section(&imports);
-            }
-            Payload::CustomSection(custom) if custom.name().starts_with("component-type") => {}
-            payload => {
-                if let Some((id, range)) = payload.as_section() {
-                    module.section(&RawSection { id, data: &library[range] });
-                }
-            }
-        }
-    }
-    Ok(module.finish())
-}
-
-/// The component without an export of a function. An export of a function counts as one more function; in its place
-/// stands the same function made once more, so that all others keep their numbers.
-fn without_export(component: &[u8], name: &str) -> Result<Vec<u8>, String> {
-    let mut made = wasm_encoder::Component::new();
-    let (mut depth, mut lifted, mut removed) = (0_usize, None, false);
-    for payload in Parser::new(0).parse_all(component) {
-        let payload = payload.map_err(in_full)?;
-        match &payload {
-            Payload::Version { encoding, .. } => {
-                depth += 1;
-                if depth == 1 && *encoding != Encoding::Component {
-                    return Err("this is no component".to_owned());
-                }
-                continue;
-            }
-            Payload::End(_) => {
-                depth -= 1;
-                continue;
-            }
-            _ if depth != 1 => continue,
-            Payload::ModuleSection { unchecked_range, .. } => {
-                let data = &component[unchecked_range.clone()];
-                made.section(&RawSection { id: ComponentSectionId::CoreModule.into(), data });
-                continue;
-            }
-            Payload::ComponentSection { unchecked_range, .. } => {
-                let data = &component[unchecked_range.clone()];
-                made.section(&RawSection { id: ComponentSectionId::Component.into(), data });
-                continue;
-            }
-            Payload::ComponentCanonicalSection(reader) => {
-                let begins = reader.clone().into_iter_with_offsets().last().transpose().map_err(in_full)?;
-                lifted = begins.map(|(at, _)| component[at..reader.range().end].to_vec());
-            }
-            Payload::ComponentExportSection(reader) => {
-                let exports: Vec<_> = reader.clone().into_iter().collect::<Result<_, _>>().map_err(in_full)?;
-                if let [export] = exports.as_slice()
-                    && export.name.name == name
-                    && export.kind == ComponentExternalKind::Func
-                {
-                    let function = lifted.take().ok_or("what is exported was not made just before")?;
-                    let data = [&[1], function.as_slice()].concat();
-                    made.section(&RawSection { id: ComponentSectionId::CanonicalFunction.into(), data: &data });
-                    removed = true;
-                    continue;
-                }
-            }
-            _ => {}
-        }
-        if let Some((id, range)) = payload.as_section() {
-            made.section(&RawSection { id, data: &component[range] });
-        }
-    }
-    if removed { Ok(made.finish()) } else { Err(format!("it does not export `{name}`")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn imports(module: &[u8]) -> Vec<(String, String)> {
-        let payloads = Parser::new(0).parse_all(module).map(Result::unwrap);
-        let sections = payloads.filter_map(|payload| match payload {
-            Payload::ImportSection(reader) => Some(reader),
-            _ => None,
-        });
-        let all = sections.flat_map(wasmparser::ImportSectionReader::into_imports).map(Result::unwrap);
-        all.map(|import| (import.module.to_owned(), import.name.to_owned())).collect()
-    }
-
-    #[test]
-    fn what_a_library_asks_a_system_for_it_asks_a_library_for() {
-        let library = wat::parse_str(
-            r#"(module (import "wasi:a/b@0.2.0" "now" (func)) (import "env" "memory" (memory 0))
-                (import "GOT.mem" "x" (global (mut i32))) (func (export "f")) (@custom "component-type:x" "y"))"#,
-        );
-        let made = closed(&library.unwrap()).unwrap();
-        let pair = |module: &str, name: &str| (module.to_owned(), name.to_owned());
-        let expected = [pair("env", "wasi:a/b@0.2.0#now"), pair("env", "memory"), pair("GOT.mem", "x")];
-        assert_eq!(imports(&made), expected);
-        assert!(!made.windows(14).any(|window| window == b"component-type"));
-        assert!(closed(b"\0asm\x01\0\0\0\xff").is_err());
-    }
-
-    #[test]
-    fn an_export_goes_and_what_comes_after_it_keeps_its_number() {
-        let text = |start: &str| {
-            let module = "(core module $m (func (export \"a\") (param i32)) (func (export \"b\")))";
-            format!(
-                "(component {module} (core instance $i (instantiate $m))
-                 (func $a (param \"x\" u32) (canon lift (core func $i \"a\"))) {start}
-                 (func $b (canon lift (core func $i \"b\"))) (export \"policy\" (func $b) (func)))"
-            )
-        };
-        let with = wat::parse_str(text("(export \"init\" (func $a))")).unwrap();
-        let without = wat::parse_str(text("")).unwrap();
-        let made = without_export(&with, "init").unwrap();
-        // Under another number, what is exported would have another type.
-        wasmparser::validate(&made).unwrap();
-        let payloads = Parser::new(0).parse_all(&made).map(Result::unwrap);
-        let exports = payloads.filter_map(|payload| match payload {
-            Payload::ComponentExportSection(reader) => Some(reader),
-            _ => None,
-        });
-        let names: Vec<_> =
-            exports.flat_map(|reader| reader.into_iter().map(|export| export.unwrap().name.name)).collect();
-        assert_eq!(names, ["policy"]);
-        for (component, name) in [(&with, "start"), (&without, "init")] {
-            assert_eq!(without_export(component, name), Err(format!("it does not export `{name}`")));
-        }
-        assert!(without_export(&wat::parse_str("(module)").unwrap(), "init").is_err());
-    }
 }

@@ -25,8 +25,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// More files than the sources of a policy have.
 const FILES_MAX: usize = 10_000;
 /// What a build makes, and other people's packages, at the top of the directory; and what of that is anywhere.
-const MADE: &[&str] = &["target", "node_modules", "policy.wasm", "policy.wasm.minisig"];
-const PACKAGES: &[&str] = &["node_modules"];
+const MADE: &[&str] = &["target", "node_modules", "__pycache__", "policy.wasm", "policy.wasm.minisig"];
+const PACKAGES: &[&str] = &["node_modules", "__pycache__"];
 /// What a build makes, too, where a policy is a text.
 const MADE_OF_TEXT: &str = project::SETTINGS;
 /// What a build may write anew: that is no change by whoever writes the policy.
@@ -152,14 +152,15 @@ mod tests {
     async fn what_somebody_writes_is_a_change_and_what_a_build_writes_is_none() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
-        for deeper in ["src", "target", "node_modules", ".git"] {
+        for deeper in ["src", "src/__pycache__", "target", "node_modules", ".git"] {
             fs::create_dir(at(deeper)).unwrap();
         }
         fs::write(at("src/lib.rs"), "a").unwrap();
         let settings = tempfile::NamedTempFile::new().unwrap();
         let output = Output::new(true);
         let mut watch = Watch::of(dir.path(), Some(settings.path().to_owned()), &output).unwrap();
-        for name in ["target/a", "node_modules/a", ".git/a", "policy.wasm", "policy.wasm.minisig", "Cargo.lock"] {
+        let made = ["target/a", "node_modules/a", ".git/a", "policy.wasm", "policy.wasm.minisig", "Cargo.lock"];
+        for name in made.into_iter().chain(["src/__pycache__/policy.pyc"]) {
             fs::write(at(name), "made").unwrap();
         }
         watch.built().unwrap();
