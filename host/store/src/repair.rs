@@ -20,6 +20,7 @@ mod ahead;
 mod aside;
 mod bad_files;
 mod differing;
+mod error;
 mod new_journal;
 mod rebuild;
 
@@ -31,11 +32,11 @@ use attorn_log::Epoch;
 pub use self::aside::{free_name, is_there};
 pub use self::bad_files::FilesOf;
 pub(crate) use self::bad_files::nowhere;
+pub use self::error::RepairError;
 pub(crate) use self::rebuild::could_be_made;
 
 use self::aside::move_aside;
 use self::new_journal::{Begun, Engine};
-use crate::base::BaseError;
 use crate::boot::{Boot, CutOffBy};
 use crate::caught::caught;
 use crate::commit::Store;
@@ -44,7 +45,7 @@ use crate::files::sync_dir;
 use crate::follower::Pace;
 use crate::head::{Head, LogName};
 use crate::imprint::ForeignState;
-use crate::integrity::{Ended, Integrity, IntegrityError, Walked, verify_in};
+use crate::integrity::{Ended, Integrity, Walked, verify_in};
 use crate::journal::JournalError;
 use crate::open::{open_whole, said};
 use crate::ours::Ours;
@@ -105,63 +106,6 @@ pub enum Repaired {
         /// Which files with entries are not what the log's tree says, and why.
         bad_files: Vec<String>,
     },
-}
-
-/// Why the engine's files could not be made anew.
-#[derive(Debug, thiserror::Error)]
-pub enum RepairError {
-    /// The directory is no store's, or somebody uses it.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// What they could be made of cannot be relied on.
-    #[error(transparent)]
-    Parts(#[from] PartsError),
-    /// The engine could not take it.
-    #[error("the engine could not take what there is")]
-    Storage(#[from] StorageError),
-    /// Base copy and journal belong to different stores.
-    #[error("the base copy and the journal belong to different stores")]
-    OtherStore,
-    /// It does not fit together even so.
-    #[error("what base copy and journal come to does not fit together")]
-    Integrity(#[from] IntegrityError),
-    /// Somebody has seen more.
-    #[error(
-        "base copy and journal come to {} entries of epoch {}, and {} of epoch {} were there", made.size, made.epoch, seen.size, seen.epoch
-    )]
-    Behind {
-        /// What they come to.
-        made: Seen,
-        /// What somebody has seen.
-        seen: Seen,
-    },
-    /// The engine that they should take the place of is ours, and has more.
-    #[error("base copy and journal come to batch {version}, and the database has {engine}")]
-    EngineAhead {
-        /// The last batch that they come to.
-        version: u64,
-        /// The last that the engine has.
-        engine: u64,
-    },
-    /// The engine that they should take the place of cannot be asked how far it comes.
-    #[error("the database cannot be asked whether it has more than base copy and journal")]
-    EngineUnread(#[source] StorageError),
-    /// A test has cut it off.
-    #[cfg(test)]
-    #[error("cut off")]
-    CutOff,
-}
-
-impl From<JournalError> for RepairError {
-    fn from(error: JournalError) -> Self {
-        Self::Parts(error.into())
-    }
-}
-
-impl From<BaseError> for RepairError {
-    fn from(error: BaseError) -> Self {
-        Self::Parts(error.into())
-    }
 }
 
 /// How long somebody has seen the log. A later epoch comes after all of an earlier one.
@@ -404,6 +348,10 @@ fn examine(places: &Places, whose: (&Ours, ForeignState), format: u32) -> Result
 #[cfg(test)]
 #[path = "repair_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "repair_ahead_tests.rs"]
+mod ahead_tests;
 
 #[cfg(test)]
 #[path = "repair_cut_off_tests.rs"]

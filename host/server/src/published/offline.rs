@@ -171,7 +171,7 @@ impl StoppedLog {
                 format!("{what}; the database has all that should be in it, and `attorn repair` writes it anew")
             })),
             Err(error) => {
-                bad.push(format!("files of which the database has all could not be looked at: {}", causes(&error)))
+                bad.push(format!("files of which the database has all could not be looked at: {}", causes(&error)));
             }
         }
         match self.store.bad_blobs().await {

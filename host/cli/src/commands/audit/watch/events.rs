@@ -53,13 +53,19 @@ fn event(text: &str) -> Event {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match name {
-            "id" => event.id = Some(value.into()),
+            "id" => event.id = is_place(value).then(|| value.into()),
             "event" => event.kind = value.into(),
             "data" => event.data = value.into(),
             _ => {}
         }
     }
     event
+}
+
+/// Whether it names an entry, as `EPOCH/INDEX`: nothing else is given back to a server.
+fn is_place(id: &str) -> bool {
+    let is_number = |text: &str| text.parse::<u64>().is_ok();
+    id.split_once('/').is_some_and(|(epoch, index)| is_number(epoch) && is_number(index))
 }
 
 #[cfg(test)]

@@ -1,0 +1,231 @@
+//! Base copy and journal are older than what there was: nothing shorter takes the place of anything.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::tests::{fill, filled, rebuilt};
+use super::*;
+use crate::LookError;
+use crate::fixtures::{copy, lazy, meta, ours, unlocked};
+
+/// A closed store with more than one segment after the newest base copy, and what it holds.
+pub(super) async fn longer() -> (TempDir, Integrity) {
+    let (dir, _) = filled().await;
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
+    fill(&store, 1_000).await;
+    let integrity = store.verify_integrity().await.unwrap();
+    drop(store);
+    (dir, integrity)
+}
+
+/// Take the end of the journal away, or all of it. Headers and checks of what is left fit.
+fn cut_journal(dir: &Path, all: bool) {
+    let segments = crate::journal::segments(&dir.join("journal")).unwrap();
+    let cut = if all { &segments[..] } else { &segments[segments.len() - 1..] };
+    for segment in cut {
+        fs::remove_file(&segment.path).unwrap();
+    }
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = entries.collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn what_the_engine_has_beyond_a_journal_that_was_cut_is_not_lost() {
+    for all in [false, true] {
+        let (dir, expect) = longer().await;
+        cut_journal(dir.path(), all);
+        let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
+        let is_behind = matches!(&error, OpenError::Journal(JournalError::Behind { .. }));
+        assert!(is_behind || all && matches!(&error, OpenError::Journal(JournalError::Missing { .. })), "{error:?}");
+        // A backup is made of base copy and journal alone: it has what they have, and where nothing is left there is none.
+        let made = Store::back_up(dir.path(), &dir.path().with_extension("backup"));
+        assert_eq!(made.map(|made| made.entries < expect.entries).ok(), (!all).then_some(true));
+        let _ = fs::remove_dir_all(dir.path().with_extension("backup"));
+        let repaired = Store::repair(dir.path(), &ours()).unwrap();
+        let Repaired::NewJournal { integrity, problem, .. } = &repaired else { panic!("{repaired:?}") };
+        assert!(*integrity == expect && problem.contains("the journal in `"), "{repaired:?}");
+        assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(_)));
+        fs::remove_dir_all(dir.path().join("store")).unwrap();
+        assert_eq!(rebuilt(dir.path()).1, expect);
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_is_ahead_and_not_ours_is_begun_with_by_nobody() {
+    let (dir, _) = longer().await;
+    cut_journal(dir.path(), false);
+    let db = sled::Config::new().path(dir.path().join("store")).open().unwrap();
+    db.open_tree("state").unwrap().remove(meta(1_140).as_bytes()).unwrap().unwrap();
+    drop(db);
+    let before = names(dir.path());
+    let error = Store::repair(dir.path(), &ours()).unwrap_err();
+    assert!(matches!(error, RepairError::Parts(PartsError::Journal(JournalError::Behind { .. }))), "{error:?}");
+    assert_eq!(names(dir.path()), before);
+}
+
+#[tokio::test]
+async fn a_journal_of_which_nothing_is_left_is_begun_anew_with_an_engine_that_was_closed_alone() {
+    let (dir, _) = longer().await;
+    cut_journal(dir.path(), true);
+    Boot::of_machine().say_open(&Places::of(dir.path())).unwrap();
+    let error = Store::repair(dir.path(), &ours()).unwrap_err();
+    assert!(matches!(error, RepairError::Parts(PartsError::Journal(JournalError::Missing { .. }))), "{error:?}");
+}
+
+/// Somebody cuts the journal short and has the store count as cut off, so that what is shorter would take its place.
+#[tokio::test]
+async fn nothing_shorter_than_was_seen_takes_the_place_of_a_store_that_counts_as_cut_off() {
+    let repair = |dir: &Path, seen| Store::repair_with(dir, &ours(), seen, (ForeignState::Refused, &|_| true));
+    for is_ours in [true, false] {
+        let (dir, expect) = longer().await;
+        cut_journal(dir.path(), false);
+        fs::remove_file(dir.path().join("store.boot")).unwrap();
+        if !is_ours {
+            let db = sled::Config::new().path(dir.path().join("store")).open().unwrap();
+            db.open_tree("state").unwrap().remove(meta(1_140).as_bytes()).unwrap().unwrap();
+        }
+        let (seen, before) = (Some(Seen { epoch: Epoch(1), size: expect.entries }), names(dir.path()));
+        let scratch = TempDir::new().unwrap();
+        let looked = Store::look(dir.path(), &ours(), seen, scratch.path()).map(drop).unwrap_err();
+        let LookError::Open(OpenError::NotRemade { error, .. }) = looked else { panic!("{looked:?}") };
+        assert!(matches!(*error, RepairError::Behind { .. }), "{error:?}");
+        if is_ours {
+            // Nobody has seen that much of the engine either.
+            let more = seen.map(|seen| Seen { size: seen.size + 1, ..seen });
+            assert!(matches!(repair(dir.path(), more), Err(RepairError::Open(OpenError::NotRemade { .. }))));
+            assert_eq!(names(dir.path()), before);
+            match repair(dir.path(), seen).unwrap() {
+                Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
+                other => panic!("{other:?}"),
+            }
+            assert!(matches!(repair(dir.path(), seen).unwrap(), Repaired::Whole(_)));
+        } else {
+            let error = repair(dir.path(), seen).unwrap_err();
+            let RepairError::Open(OpenError::NotRemade { error, .. }) = error else { panic!("{error:?}") };
+            assert!(matches!(*error, RepairError::Behind { .. }), "{error:?}");
+            assert_eq!(names(dir.path()), before);
+        }
+    }
+}
+
+/// Base copy and journal are put back to older ones, nothing says how long the log was, and the store counts as cut off.
+#[tokio::test]
+async fn an_engine_that_has_more_than_base_copy_and_journal_is_replaced_by_nothing_shorter() {
+    for is_ours in [true, false] {
+        let (dir, expect) = longer().await;
+        cut_journal(dir.path(), false);
+        if !is_ours {
+            let db = unlocked(&dir.path().join("store"));
+            db.open_tree("state").unwrap().remove(meta(1_140).as_bytes()).unwrap().unwrap();
+        }
+        fs::remove_file(dir.path().join("store.boot")).unwrap();
+        let before = names(dir.path());
+        let started = Store::open_or_remake(dir.path(), &ours(), None).map(drop);
+        if is_ours {
+            let error = started.unwrap_err();
+            let OpenError::NotRemade { error: why, .. } = &error else { panic!("{error:?}") };
+            let RepairError::EngineAhead { version, engine } = **why else { panic!("{why:?}") };
+            assert!(
+                version < engine && engine == expect.version && error.is_repairable() && error.is_altered(),
+                "{why}"
+            );
+            assert_eq!(names(dir.path()), before);
+            match Store::repair(dir.path(), &ours()).unwrap() {
+                Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
+                other => panic!("{other:?}"),
+            }
+            drop(Store::open(dir.path(), &ours()).unwrap());
+        } else {
+            // Of what somebody else wrote nobody knows how far it should come.
+            started.unwrap();
+            assert!(dir.path().join("store.cut-off").exists());
+        }
+    }
+}
+
+/// The same, where nothing but the file that names the format is wrong with it.
+#[tokio::test]
+async fn a_format_that_is_missing_or_forged_makes_nothing_shorter_take_its_place() {
+    for forged in [None, Some("attorn-store 1\n")] {
+        let (dir, expect) = longer().await;
+        cut_journal(dir.path(), false);
+        let marker = dir.path().join("store.format");
+        match forged {
+            None => fs::remove_file(&marker).unwrap(),
+            Some(text) => fs::write(&marker, text).unwrap(),
+        }
+        match Store::repair(dir.path(), &ours()).unwrap() {
+            Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
+            other => panic!("{other:?}"),
+        }
+        drop(Store::open(dir.path(), &ours()).unwrap());
+    }
+}
+
+/// Somebody holds the engine's files, so that it cannot be asked how far it comes.
+#[tokio::test]
+async fn an_engine_that_cannot_be_asked_just_now_is_replaced_by_nothing() {
+    let (dir, expect) = longer().await;
+    cut_journal(dir.path(), false);
+    fs::remove_file(dir.path().join("store.boot")).unwrap();
+    let held = fs::File::open(dir.path().join("store/db")).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let before = names(dir.path());
+    let error = Store::open_or_remake(dir.path(), &ours(), None).map(drop).unwrap_err();
+    let OpenError::NotRemade { error, .. } = error else { panic!("{error:?}") };
+    assert!(matches!(*error, RepairError::EngineUnread(_)), "{error:?}");
+    let error = Store::repair(dir.path(), &ours()).unwrap_err();
+    let RepairError::Open(OpenError::NotRemade { error, .. }) = error else { panic!("{error:?}") };
+    assert!(matches!(*error, RepairError::EngineUnread(_)), "{error:?}");
+    assert_eq!(names(dir.path()), before);
+    drop(held);
+    match Store::repair(dir.path(), &ours()).unwrap() {
+        Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The database of before a restore is put beside base copy and journal of after it.
+#[tokio::test]
+async fn the_engine_of_before_a_new_epoch_is_not_gone_on_with() {
+    let ((old, _), new) = (longer().await, TempDir::new().unwrap());
+    let store = Store::open(old.path(), &ours()).unwrap();
+    let begun = store.begin_epoch(&new.path().join("data"), Epoch(2)).unwrap();
+    let (expect, dir) = (begun.verify_integrity().await.unwrap(), new.path().join("data"));
+    drop((begun, store));
+    fs::remove_dir_all(dir.join("store")).unwrap();
+    copy(&old.path().join("store"), &dir.join("store"));
+    // It has more batches than the new one, whatever those are.
+    fs::remove_file(dir.join("store.boot")).unwrap();
+    match Store::repair(&dir, &ours()).unwrap() {
+        Repaired::Rebuilt { integrity, .. } => assert_eq!(integrity, expect),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What stands in the place of the newest base copy is none, and an older one is all that can be read.
+#[tokio::test]
+async fn what_is_no_base_copy_is_named_wherever_an_older_one_is_whole() {
+    let (dir, expect) = longer().await;
+    let (name, to) = ("09999999999999999999.base", dir.path().with_extension("backup"));
+    let path = dir.path().join("base").join(name);
+    fs::write(&path, "none").unwrap();
+    let made = Store::back_up(dir.path(), &to).unwrap();
+    assert!(made.bad_files.iter().any(|bad| bad.contains(name)), "{made:?}");
+    fs::remove_dir_all(to).unwrap();
+    let scratch = TempDir::new().unwrap();
+    let looked = Store::look(dir.path(), &ours(), None, scratch.path()).unwrap();
+    assert!(looked.bad.len() == 1 && looked.bad[0].contains(name), "{:?}", looked.bad);
+    drop(looked);
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
+    let Repaired::NewJournal { problem, integrity, .. } = repaired else { panic!("{repaired:?}") };
+    assert!(problem.contains(name) && integrity == expect, "{problem}");
+    assert!(!path.exists() && dir.path().join("base.broken-1").join(name).exists());
+    assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(_)));
+}
