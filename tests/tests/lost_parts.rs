@@ -293,3 +293,26 @@ async fn a_store_that_is_older_than_an_epoch_that_was_published_does_not_start()
     let said = stage.ends(5, &["backup", stage.fresh.dir.path().join("another").to_str().unwrap()]);
     assert!(said.contains("log/2` has seen "), "{said}");
 }
+
+/// The same directory: neither a new key nor a restore of its backup begins an epoch under the number that is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_epoch_gets_the_number_of_one_that_was_published_and_is_lost() {
+    let (stage, early) = (Stage::set().await, TempDir::new().unwrap());
+    copy_dir(&stage.fresh.data_dir(), early.path());
+    stage.ends(0, &["key", "rotate-log", "--reason", "each year"]);
+    Process::start(&stage.fresh.config, &stage.fresh.reach).await.stop().await;
+    stage.put_back(early.path(), &["base", "journal", "store", "store.boot"]);
+    fs::remove_file(stage.high_water()).unwrap();
+    let said = stage.ends(5, &["key", "rotate-log", "--reason", "once more"]);
+    assert!(said.contains("log/2` has a checkpoint of `attorn/"), "{said}");
+    // What was advised: its backup lacks what came after, and is restored all the same.
+    let backup = stage.fresh.dir.path().join("another");
+    stage.ends(5, &["backup", backup.to_str().unwrap()]);
+    fs::rename(stage.fresh.data_dir(), stage.fresh.dir.path().join("away")).unwrap();
+    let said = stage.ends(0, &["restore", backup.to_str().unwrap(), "--json"]);
+    let restored: Value = serde_json::from_str(&said).unwrap();
+    let epoch = |name: &str| restored[name].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    assert_eq!((epoch("origin"), epoch("earlier_origin")), ("3".to_owned(), "1".to_owned()), "{restored}");
+    fs::remove_dir_all(stage.fresh.dir.path().join("state")).ok();
+    Process::start(&stage.fresh.config, &stage.fresh.reach).await.stop().await;
+}
