@@ -40,7 +40,7 @@ use self::new_journal::{Begun, Engine};
 use crate::boot::{Boot, CutOffBy};
 use crate::caught::caught;
 use crate::commit::Store;
-use crate::error::{OpenError, PartsError, StorageError};
+use crate::error::{OpenError, StorageError};
 use crate::files::sync_dir;
 use crate::follower::Pace;
 use crate::head::{Head, LogName};
