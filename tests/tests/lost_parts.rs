@@ -309,8 +309,9 @@ async fn no_epoch_gets_the_number_of_one_that_was_published_and_is_lost() {
     let backup = stage.fresh.dir.path().join("another");
     stage.ends(5, &["backup", backup.to_str().unwrap()]);
     fs::rename(stage.fresh.data_dir(), stage.fresh.dir.path().join("away")).unwrap();
-    let said = stage.ends(0, &["restore", backup.to_str().unwrap(), "--json"]);
+    let said = stage.ends(5, &["restore", backup.to_str().unwrap(), "--json"]);
     let restored: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(restored["bad_exports"][0]["problem"], "no record of the log names it", "{restored}");
     let epoch = |name: &str| restored[name].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     assert_eq!((epoch("origin"), epoch("earlier_origin")), ("3".to_owned(), "1".to_owned()), "{restored}");
     fs::remove_dir_all(stage.fresh.dir.path().join("state")).ok();

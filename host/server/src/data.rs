@@ -138,7 +138,7 @@ pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecords) -
     let (mut aside, mut bases_aside, mut foreign_state) = (None, None, ForeignState::Refused);
     // Whatever is made anew is noted in that file.
     let remade = Store::set_remade_aside(&config.data_dir).map_err(RepairError::from)?;
-    let (seen, opens) = (most_seen::look(config), |key: &_| keys::opens(&root, key));
+    let (seen, opens) = (most_seen::look(config)?, |key: &_| keys::opens(&root, key));
     let repaired = Store::repair_with(&config.data_dir, &ours, seen, (foreign, &opens))?;
     let (mut integrity, rebuilt, problem, mut bad_files) = match repaired {
         Repaired::Whole(integrity) => (integrity, None, None, Vec::new()),

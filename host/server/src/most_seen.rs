@@ -3,6 +3,8 @@
 //! It is for what may only be refused because of it. A copy that reaches less far is named as one that lacks something, and
 //! what base copy and journal come to takes no place if it is shorter. Whoever can write all of these is not found out by it.
 
+use std::io;
+
 use attorn_log::{CheckpointSigner, Origin};
 use attorn_store::{KnownLog, Seen, Store};
 
@@ -23,16 +25,21 @@ pub(crate) struct SeenBy {
 const EPOCHS_LOOKED_AT: usize = 4_096;
 
 /// The most that any of them says, of a store that nobody has open.
-pub(crate) fn look(config: &Config) -> Option<Seen> {
-    beside(config, Store::known_log(&config.data_dir).as_ref()).map(|found| found.seen)
+pub(crate) fn look(config: &Config) -> Result<Option<Seen>, ServeError> {
+    let found = beside(config, Store::known_log(&config.data_dir).as_ref()).map_err(unread)?;
+    Ok(found.map(|found| found.seen))
+}
+
+fn unread(error: io::Error) -> ServeError {
+    ServeError::Start(format!("nobody can see how long the log was: {error}"))
 }
 
 /// The same, and who says so, where it is known what base copy and journal know of the log.
-pub(crate) fn beside(config: &Config, known: Option<&KnownLog>) -> Option<SeenBy> {
+pub(crate) fn beside(config: &Config, known: Option<&KnownLog>) -> io::Result<Option<SeenBy>> {
     let outside = high_water::seen(&config.high_water);
     let outside = outside.map(|seen| SeenBy { seen, by: config.high_water.display().to_string() });
-    let published = known.and_then(|known| published(config, known));
-    outside.into_iter().chain(published).max_by_key(|found| found.seen)
+    let published = known.map(|known| published(config, known)).transpose()?.flatten();
+    Ok(outside.into_iter().chain(published).max_by_key(|found| found.seen))
 }
 
 /// See that the store reaches as far as the high-water file has seen, and that `log/` has no checkpoint of a later epoch: then
@@ -40,16 +47,18 @@ pub(crate) fn beside(config: &Config, known: Option<&KnownLog>) -> Option<SeenBy
 pub(crate) async fn check(config: &Config, store: &Store, signer: &CheckpointSigner) -> Result<(), ServeError> {
     high_water::check(&config.high_water, store, signer).await?;
     let head = store.log_head().map_err(Failure::from)?;
-    let Some(epoch) = newest_epoch(&config.data_dir).filter(|epoch| *epoch > head.epoch) else { return Ok(()) };
+    let newest = newest_epoch(&config.data_dir).map_err(unread)?;
+    let Some(epoch) = newest.filter(|epoch| *epoch > head.epoch) else { return Ok(()) };
     let (found, seen) = (Origin::of(&head.log_id, head.epoch), Origin::of(&head.log_id, epoch));
     Err(HighWaterError::LaterEpoch { path: published_in(&config.data_dir, epoch), found, seen }.into())
 }
 
 /// The newest checkpoint in `log/` that a key of the log signed. Of a later epoch than base copy and journal have nobody can
 /// tell who signed it: they are of before it began, or somebody made it up, and either is refused.
-fn published(config: &Config, known: &KnownLog) -> Option<SeenBy> {
-    let root = root_key(config).ok()?;
-    epochs_in(&config.data_dir).take(EPOCHS_LOOKED_AT).find_map(|epoch| {
+fn published(config: &Config, known: &KnownLog) -> io::Result<Option<SeenBy>> {
+    let Ok(root) = root_key(config) else { return Ok(None) };
+    let mut epochs = epochs_in(&config.data_dir)?.take(EPOCHS_LOOKED_AT);
+    Ok(epochs.find_map(|epoch| {
         let (dir, origin) = (published_in(&config.data_dir, epoch), Origin::of(&config.log_id, epoch));
         let signed = || {
             known.keys.iter().rev().find_map(|record| {
@@ -59,5 +68,5 @@ fn published(config: &Config, known: &KnownLog) -> Option<SeenBy> {
         };
         let size = if epoch > known.epoch { said_in(&config.data_dir, epoch) } else { signed() }?;
         Some(SeenBy { seen: Seen { epoch, size }, by: dir.display().to_string() })
-    })
+    }))
 }

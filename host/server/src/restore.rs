@@ -26,7 +26,7 @@ use attorn_log::{Checkpoint, CheckpointVerifier, Epoch, Origin};
 use attorn_store::records::{ClockMarkRecord, EpochEnd, FreezeRecord};
 use attorn_store::{
     BackupError, BadNamed, Batch, ImprintError, IntegrityError, Key, OpenError, Require, Store, Walked, free_name,
-    is_within,
+    is_there, is_within,
 };
 use serde_json::json;
 
@@ -156,14 +156,15 @@ async fn restore_beside(
     let seen = high_water::look(&config.high_water, &old, &key).await?;
     let confirmed = as_signed(&old, (&was, &key), (&seen, &config.high_water))?;
     // What a later epoch left that the backup does not have keeps no name that this one needs.
-    let later = published::newest_epoch(&was).filter(|later| *later > key.origin().epoch);
+    let later = published::newest_epoch(&was).map_err(io(&was))?;
+    let later = later.filter(|later| *later > key.origin().epoch);
     move_strange_export(&was, key.origin().epoch)?;
     let ended = Ended::keep(&old, signer, &was, &walked.bad_bundles)?;
     let earlier = ended.checkpoint.checkpoint().clone();
     // What came after the backup may be that somebody else had the key.
     let ended = if seen.is_later_than(&earlier) || later.is_some() { ended.give_up_key() } else { ended };
     let lost = lost(&seen, &earlier, published::size_of_epoch(&was, &key));
-    let origin = Origin::of(&earlier.origin.log_id, next_epoch(later.unwrap_or(earlier.origin.epoch), &seen)?);
+    let origin = Origin::of(&earlier.origin.log_id, next_epoch((earlier.origin.epoch, later), &seen)?);
     // That it could not be written is no fault of the backup.
     let new = old.begin_epoch(work, origin.epoch);
     let new = new.map_err(|error| EpochError::Backup(named(&causes(&error), &was, backup)))?;
@@ -280,16 +281,27 @@ fn free(target: &Path, work: &Path) -> Result<(), EpochError> {
 /// An export in the place of that of the epoch that ends is of none that the backup knows.
 fn move_strange_export(was: &Path, epoch: Epoch) -> Result<(), EpochError> {
     let path = export_path(was, epoch);
-    if fs::symlink_metadata(&path).is_err() {
+    if !is_there(&path).map_err(EpochError::io(&path))? {
         return Ok(());
     }
     let aside = free_name(&path).map_err(EpochError::io(&path))?;
     fs::rename(&path, &aside).map_err(EpochError::io(&path))
 }
 
-/// The next number that no epoch has had which anybody here knows of. The same backup may have been restored before.
-fn next_epoch(ended: Epoch, seen: &Looked) -> Result<Epoch, EpochError> {
+/// By how many epochs a directory that nobody has signed may be later than the backup's own.
+const LATER_EPOCHS_MAX: u64 = 1 << 16;
+
+/// The next number that no epoch has had which anybody here knows of. The same backup may have been restored before. What the
+/// backup has in `log/` of a later one nobody has verified: such a number takes no other away for good.
+fn next_epoch((ended, later): (Epoch, Option<Epoch>), seen: &Looked) -> Result<Epoch, EpochError> {
     let last = seen.epoch().map_or(ended, |seen| seen.max(ended));
+    if let Some(later) = later.filter(|later| later.0.saturating_sub(last.0) > LATER_EPOCHS_MAX) {
+        return Err(EpochError::BadBackup(format!(
+            "`log/{later}` in it says that there was an epoch {later}, and the last that is known is {last}: whoever could \
+             write there made it up; remove it from the backup, and restore that"
+        )));
+    }
+    let last = later.map_or(last, |later| later.max(last));
     let next = last.0.checked_add(1).map(Epoch);
     next.ok_or_else(|| EpochError::Log(format!("the high-water file has seen epoch {last}, after which there is none")))
 }

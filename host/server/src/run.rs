@@ -317,7 +317,7 @@ fn engine(
 /// Open the store. Only where its files are not relied on, and are made anew, it has to be known how long it was.
 fn store(config: &Config, ours: &Ours) -> Result<Store, ServeError> {
     let opened = match Store::open(&config.data_dir, ours) {
-        Err(OpenError::CutOff { .. }) => Store::open_or_remake(&config.data_dir, ours, most_seen::look(config)),
+        Err(OpenError::CutOff { .. }) => Store::open_or_remake(&config.data_dir, ours, most_seen::look(config)?),
         opened => opened,
     };
     opened.map_err(|error| ServeError::of_store(error, config))

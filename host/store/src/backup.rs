@@ -19,7 +19,6 @@
 mod copied;
 mod looked;
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -76,9 +75,9 @@ pub struct BackedUp {
 /// What base copy and journal know of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownLog {
-    /// The last epoch that they have of it.
+    /// The epoch that it is in, at least.
     pub epoch: Epoch,
-    /// The keys that sign it, wrapped, of all its epochs: the newest is the last.
+    /// The keys that sign it, wrapped, of all its epochs, by their versions, and whatever else says that it is one.
     pub keys: Vec<KeyMaterialRecord>,
 }
 
@@ -220,27 +219,34 @@ impl Store {
         Ok(BackedUp { version, base, files, bytes, entries, bad_files, bad_named, lost_records, epoch, log_key })
     }
 
-    /// What base copy and journal of this directory know of the log; none where they cannot be read. How far they come is for
-    /// others to say.
+    /// What base copies and journal of this directory know of the log; none where they cannot be read. How far they come is for
+    /// others to say. Nobody has compared them with their imprint, and whoever may write there makes a base copy that is read:
+    /// so it is the least of what they say, and all keys that they have.
     #[must_use]
     pub fn known_log(dir: &Path) -> Option<KnownLog> {
         let places = Places::of(dir);
-        let Readable { base, .. } = newest_readable(&places.base).ok()?;
-        let (mut epoch, mut keys) = (FIRST_EPOCH, BTreeMap::new());
-        let mut take = |writes: &[Write]| {
-            epoch = writes.iter().filter_map(epoch_in).max().unwrap_or(epoch).max(epoch);
-            keys.extend(writes.iter().filter_map(log_key_in).map(|record| (record.version, record)));
-        };
-        let store = base::read::<BaseError>(&base, |writes| {
-            take(&writes);
-            Ok(())
-        });
-        // What a journal has before where it is damaged is known all the same.
-        let _ = journal::replay::<JournalError>(&places.journal, Some(store.ok()?), base.version, |redo: Redo| {
-            take(&redo.writes);
-            Ok(())
-        });
-        Some(KnownLog { epoch, keys: keys.into_values().collect() })
+        let (mut known, mut keys): (Option<Epoch>, Vec<KeyMaterialRecord>) = (None, Vec::new());
+        for base in base::all(&places.base).ok()? {
+            let mut epoch = FIRST_EPOCH;
+            let mut take = |writes: &[Write]| {
+                epoch = writes.iter().filter_map(epoch_in).fold(epoch, Epoch::max);
+                keys.extend(writes.iter().filter_map(log_key_in));
+            };
+            let store = base::read::<BaseError>(&base, |writes| {
+                take(&writes);
+                Ok(())
+            });
+            let Ok(store) = store else { continue };
+            // What a journal has before where it is damaged is known all the same.
+            let _ = journal::replay::<JournalError>(&places.journal, Some(store), base.version, |redo: Redo| {
+                take(&redo.writes);
+                Ok(())
+            });
+            known = Some(known.map_or(epoch, |known| known.min(epoch)));
+        }
+        keys.sort_by_key(|record| record.version);
+        keys.dedup();
+        Some(KnownLog { epoch: known?, keys })
     }
 
     /// Read the components, settings and exports of earlier epochs in the directory of a store that nobody uses, and

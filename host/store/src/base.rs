@@ -10,7 +10,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write as _};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use crate::error::StorageError;
@@ -138,14 +137,13 @@ impl BaseWriter {
         Ok(())
     }
 
-    /// End the copy and give it its name. Its size is what comes back.
-    pub(crate) fn finish(mut self) -> io::Result<u64> {
+    /// End the copy. It is whole, and nobody's yet.
+    pub(crate) fn finish(mut self) -> io::Result<Finished> {
         self.frame(END, &[])?;
-        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.sync_all()?;
-        fs::rename(self.dir.join(NEW), self.dir.join(format!("{:020}{SUFFIX}", self.version)))?;
-        sync_dir(&self.dir)?;
-        Ok(self.at)
+        let Self { dir, file, version, at: bytes, .. } = self;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        let base = Base { version, path: dir.join(NEW) };
+        Ok(Finished { dir, base, bytes })
     }
 
     fn frame(&mut self, to: u64, content: &[u8]) -> io::Result<()> {
@@ -156,13 +154,32 @@ impl BaseWriter {
     }
 }
 
+/// A copy that is whole and on disk, and counts for nothing without its name.
+pub(crate) struct Finished {
+    dir: PathBuf,
+    pub(crate) base: Base,
+    pub(crate) bytes: u64,
+}
+
+impl Finished {
+    /// Give the copy its name.
+    pub(crate) fn put_in_place(self) -> io::Result<()> {
+        let Self { dir, base: Base { version, path }, .. } = self;
+        fs::rename(path, dir.join(format!("{version:020}{SUFFIX}")))?;
+        sync_dir(&dir)
+    }
+}
+
 /// Make a whole copy at once, while nobody writes. Its size is what comes back.
 pub(crate) fn write(dir: &Path, store: StoreId, version: u64, trees: &Trees) -> Result<u64, StorageError> {
     let mut writer = BaseWriter::begin(dir, store, version)?;
     while let Some(page) = writer.read(trees)? {
         writer.write(page)?;
     }
-    Ok(writer.finish()?)
+    let finished = writer.finish()?;
+    let bytes = finished.bytes;
+    finished.put_in_place()?;
+    Ok(bytes)
 }
 
 /// How many bytes the journal has since the newest copy, and how many that copy has; about, for it counts
@@ -205,15 +222,6 @@ pub(crate) fn read<E: From<BaseError>>(
     base: &Base,
     mut each: impl FnMut(Vec<Write>) -> Result<(), E>,
 ) -> Result<StoreId, E> {
-    let read = read_until(base, |writes| each(writes).map(ControlFlow::Continue))?;
-    Ok(read.ok_or_else(|| BaseError::Damaged { path: base.path.clone(), at: 0 })?)
-}
-
-/// The same up to where somebody has read enough, if they have: then whose it is does not come back.
-pub(crate) fn read_until<E: From<BaseError>>(
-    base: &Base,
-    mut each: impl FnMut(Vec<Write>) -> Result<ControlFlow<()>, E>,
-) -> Result<Option<StoreId>, E> {
     let damaged = |at: u64| BaseError::Damaged { path: base.path.clone(), at };
     let broken = |at: u64| {
         let path = base.path.clone();
@@ -240,9 +248,7 @@ pub(crate) fn read_until<E: From<BaseError>>(
             break;
         }
         let writes = redo::decode(content).filter(|writes| ascend(&mut last, writes)).ok_or_else(|| damaged(at))?;
-        if each(writes)?.is_break() {
-            return Ok(None);
-        }
+        each(writes)?;
         at += (HEADER_BYTES + body.len()) as u64;
         far::say("bytes of the base copy read", at, bytes);
     }
@@ -250,7 +256,7 @@ pub(crate) fn read_until<E: From<BaseError>>(
     if file.read(&mut head).map_err(broken(at))? > 0 {
         return Err(damaged(at).into());
     }
-    Ok(Some(header.store))
+    Ok(header.store)
 }
 
 /// Whether these come after what came before, each after the other, and none twice: so it was written, and what stands twice
@@ -291,7 +297,7 @@ mod tests {
             for writes in &frames {
                 writer.frame(3, &redo::encode(writes)).unwrap();
             }
-            writer.finish().unwrap();
+            writer.finish().unwrap().put_in_place().unwrap();
             let base = all(dir.path()).unwrap().pop().unwrap();
             let read = read::<BaseError>(&base, |_| Ok(()));
             assert_eq!(read.is_ok(), is_read, "{frames:?}");

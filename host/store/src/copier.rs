@@ -15,7 +15,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::base::{self, BaseWriter};
+use crate::base::{self, Base, BaseWriter};
 use crate::commit::Shared;
 use crate::error::{Failure, PartsError, StorageError};
 use crate::files::open_lock;
@@ -139,13 +139,14 @@ impl Copier {
         }
         let begun_at = writer.version();
         let mut writer = self.due.copy.take();
-        let mut bytes = 0;
+        let (mut bytes, mut is_ours) = (0, true);
         self.steps.take(Step::Base, &mut || {
-            bytes = writer.take().map_or(Ok(0), BaseWriter::finish)?;
-            Ok(())
+            let Some(finished) = writer.take().map(BaseWriter::finish).transpose()? else { return Ok(()) };
+            (bytes, is_ours) = (finished.bytes, self.is_ours(&finished.base)?);
+            if is_ours { Ok(finished.put_in_place()?) } else { Ok(()) }
         })?;
         self.due.after_bytes = bytes;
-        if !self.compare(begun_at)? {
+        if !is_ours {
             return Ok(());
         }
         if self.shared.bad_parts.load(Ordering::Relaxed) {
@@ -154,11 +155,10 @@ impl Copier {
         self.steps.take(Step::Trim, &mut || self.trim(begun_at, news.synced.version))
     }
 
-    /// See whether the copy that was just made is of a state that is ours. If somebody wrote to the engine's files, it is
-    /// not, and never takes the place of one that may be; nor does one that nobody could compare, because the store ends.
-    fn compare(&self, version: u64) -> Result<bool, StorageError> {
-        let all = base::all(&self.places.base)?;
-        let Some(made) = all.iter().find(|base| base.version == version) else { return Ok(true) };
+    /// Whether a copy that was just made, and has no name yet, is of a state that is ours. If somebody wrote to the engine's
+    /// files, it is not, and never takes the place of one that may be; nor does one that nobody could compare, because the
+    /// store ends.
+    fn is_ours(&self, made: &Base) -> Result<bool, StorageError> {
         let goes_on = || self.progress.goes();
         match parts::compare(&self.shared.key, (made, &self.places.journal), &self.shared.bundled, &goes_on) {
             Err(error @ (PartsError::Imprint(_) | PartsError::Log(_))) => {
@@ -171,14 +171,7 @@ impl Copier {
                 );
                 Err(StorageError::new(&text))
             }
-            Err(_) if !self.progress.goes() => {
-                // Nothing is removed that is all there is, whatever else stands there.
-                let others = all.iter().filter(|base| base.version != version).cloned().collect();
-                if parts::newest_readable(&self.places.base, others, &|| true).is_ok() {
-                    fs::remove_file(&made.path)?;
-                }
-                Ok(false)
-            }
+            Err(_) if !self.progress.goes() => Ok(false),
             // What else is wrong with the journal is found by whoever looks at all of it.
             _ => Ok(true),
         }

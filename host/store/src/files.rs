@@ -310,14 +310,17 @@ pub(crate) fn not_the_engines(dir: &Path) -> io::Result<Option<String>> {
                 return Ok(Some(format!("`{}` in it is no regular file", name.display())));
             } else if name == ENGINE_CONFIGURATION && entry.metadata()?.len() > ENGINE_CONFIGURATION_BYTES_MAX {
                 return Ok(Some(format!("`{}` in it is longer than the engine makes it", name.display())));
-            } else if kind.is_file()
-                && let Err(error) = open_regular(&entry.path())
-            {
-                return Ok(Some(format!("`{}` in it: {error}", name.display())));
+            } else if let Err(error) = open_regular(&entry.path()) {
+                return why_not(error).map(|why| Some(format!("`{}` in it: {why}", name.display())));
             }
         }
     }
     Ok(None)
+}
+
+/// Why the engine must not open a file, if that is for what the file is. One that cannot be read just now may be whole.
+fn why_not(error: io::Error) -> io::Result<String> {
+    if is_irregular(&error) { Ok(error.to_string()) } else { Err(error) }
 }
 
 /// The same as an error.

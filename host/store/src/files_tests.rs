@@ -109,3 +109,14 @@ fn what_is_longer_than_it_is_made_is_not_read() {
     // Nobody waits for a terabyte of zeros, however much may be read.
     assert!(said(1 << 40).starts_with("of its 1099511627776 bytes "));
 }
+
+/// A file that cannot be read just now may be whole: that is for nobody to take for damage.
+#[test]
+fn what_keeps_a_file_from_being_read_is_not_what_the_file_is() {
+    assert_eq!(why_not(irregular("it is a pipe".to_owned())).unwrap(), "it is a pipe");
+    for code in [Errno::ACCESS, Errno::IO, Errno::MFILE] {
+        let error = why_not(io::Error::from_raw_os_error(code.raw_os_error())).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(code.raw_os_error()));
+        assert!(StorageError::from(error).is_of_the_disk);
+    }
+}

@@ -10,6 +10,11 @@
 //! file or from elsewhere in this one never passes. All bytes are covered by some check. The checks find
 //! accidents; somebody who may write the file can make new ones.
 
+use std::io::Read as _;
+use std::path::Path;
+
+use crate::files::open_regular;
+
 /// Frames begin at multiples of this, so that one can be looked for where others are broken.
 pub(crate) const ALIGN: usize = 64;
 /// The bytes of a file's header and of a frame's.
@@ -68,6 +73,13 @@ impl FileHeader {
         let version = u64::from_be_bytes(bytes.get(32..40)?.try_into().ok()?);
         let header = Self { kind, store: StoreId(store), version };
         (bytes.get(..HEADER_BYTES)? == header.to_bytes()).then_some(header)
+    }
+
+    /// How a file of this kind says that it begins; none if it cannot be read, or is no such file.
+    pub(crate) fn of_file(kind: FileKind, path: &Path) -> Option<Self> {
+        let mut bytes = [0; HEADER_BYTES];
+        open_regular(path).and_then(|mut file| file.read_exact(&mut bytes)).ok()?;
+        Self::parse(kind, &bytes)
     }
 
     pub(crate) fn frame_key(self) -> FrameKey {

@@ -37,6 +37,7 @@ pub(crate) use self::rebuild::could_be_made;
 
 use self::aside::move_aside;
 use self::new_journal::{Begun, Engine};
+use self::rebuild::Rebuilt;
 use crate::boot::{Boot, CutOffBy};
 use crate::caught::caught;
 use crate::commit::Store;
@@ -146,9 +147,7 @@ pub(crate) enum Stage {
 /// The engine's files as they were built anew, in a directory of their own.
 struct Built {
     dir: PathBuf,
-    /// From a base copy of this version on.
-    base: u64,
-    walked: Walked,
+    made: Rebuilt,
 }
 
 /// A repair, by whoever holds the directory's lock.
@@ -273,8 +272,8 @@ impl Repair<'_> {
     /// more, and is ours, says that base copy and journal are older ones, and nothing shorter takes its place.
     fn remake(&self, problem: &str, by_hand: bool) -> Result<Repaired, RepairError> {
         let built = self.build(by_hand)?;
-        let version = built.walked.integrity.version;
-        let beyond = ahead::engine_beyond(self.places, self.ours, version);
+        let version = built.made.walked.integrity.version;
+        let beyond = ahead::engine_beyond(self.places, self.ours, (built.made.store, version));
         if !matches!(beyond, Ok(None)) {
             // It is made again by whoever asks again.
             fs::remove_dir_all(&built.dir).map_err(at(&built.dir))?;
@@ -293,13 +292,12 @@ impl Repair<'_> {
             // The error is what matters; what is left over is removed when it is tried again.
             let _ = fs::remove_dir_all(&dir);
         });
-        let (base, walked) = built?;
-        Ok(Built { dir, base, walked })
+        Ok(Built { dir, made: built? })
     }
 
     fn put_in_place(&self, problem: &str, by_hand: bool, built: Built) -> Result<Repaired, RepairError> {
         let Self { places, after, .. } = self;
-        let Built { dir: new, base, walked } = built;
+        let Built { dir: new, made: Rebuilt { base, walked, .. } } = built;
         let integrity = walked.integrity;
         after(Stage::EngineBuilt)?;
         remade::note(places, Remade::new(Part::Store, by_hand, problem, &integrity))?;

@@ -7,6 +7,9 @@ use tempfile::TempDir;
 use super::tests::{fill, filled, rebuilt};
 use super::*;
 use crate::LookError;
+use crate::base::BaseWriter;
+use crate::error::PartsError;
+use crate::frame::StoreId;
 use crate::fixtures::{copy, lazy, meta, ours, unlocked};
 
 /// A closed store with more than one segment after the newest base copy, and what it holds.
@@ -228,4 +231,57 @@ async fn what_is_no_base_copy_is_named_wherever_an_older_one_is_whole() {
     assert!(problem.contains(name) && integrity == expect, "{problem}");
     assert!(!path.exists() && dir.path().join("base.broken-1").join(name).exists());
     assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(_)));
+}
+
+/// Write a base copy that is read, and is newer than all others, of what somebody made up.
+fn forge_base(dir: &Path, writes: u64) {
+    let mut writer = BaseWriter::begin(&dir.join("base"), StoreId([9; 16]), 9_999_999).unwrap();
+    let trees = crate::trees::Trees::open(&dir.join("forged")).unwrap();
+    if writes > 0 {
+        trees.apply(&[crate::trees::store_id_write(StoreId([9; 16]))]).unwrap();
+    }
+    while let Some(page) = writer.read(&trees).unwrap() {
+        writer.write(page).unwrap();
+    }
+    writer.finish().unwrap().put_in_place().unwrap();
+    drop(trees);
+    fs::remove_dir_all(dir.join("forged")).unwrap();
+}
+
+/// The same, and the newest base copy is of another store, as whoever may write there can have it.
+#[tokio::test]
+async fn a_base_copy_of_another_store_hides_no_engine_that_has_more() {
+    let (dir, expect) = longer().await;
+    cut_journal(dir.path(), false);
+    fs::remove_file(dir.path().join("store.boot")).unwrap();
+    forge_base(dir.path(), 1);
+    let before = names(dir.path());
+    let error = Store::open_or_remake(dir.path(), &ours(), None).map(drop).unwrap_err();
+    let OpenError::NotRemade { error: why, .. } = &error else { panic!("{error:?}") };
+    assert!(matches!(**why, RepairError::EngineAhead { engine, .. } if engine == expect.version), "{why:?}");
+    assert_eq!(names(dir.path()), before);
+    match Store::repair(dir.path(), &ours()).unwrap() {
+        Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What is known of the log before anything is compared with its imprint takes no key away, and no epoch as passed.
+#[tokio::test]
+async fn a_base_copy_that_somebody_made_up_takes_nothing_from_what_is_known_of_the_log() {
+    let (dir, store) = crate::fixtures::new_store();
+    let key = KeyMaterialRecord {
+        purpose: crate::key::KeyPurpose::Log,
+        id: crate::fixtures::id("k1"),
+        version: 1,
+        wrapped: vec![1; 40],
+    };
+    store.commit(crate::fixtures::batch(|batch| batch.put_record(&key))).await.unwrap();
+    drop(store);
+    let known = Store::known_log(dir.path()).unwrap();
+    assert_eq!((known.epoch, known.keys.as_slice()), (Epoch(1), [key].as_slice()));
+    for writes in [0, 1] {
+        forge_base(dir.path(), writes);
+        assert_eq!(Store::known_log(dir.path()), Some(known.clone()));
+    }
 }

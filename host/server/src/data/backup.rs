@@ -38,7 +38,8 @@ pub fn back_up(config: &Config, to: &Path) -> Result<(BackedUp, Option<String>),
     let ours = ours(config).ok();
     let key = ours.as_ref().map(|ours| &ours.key);
     // Before anything is read of a store that may go on meanwhile: whatever was signed by now is in its journal.
-    let seen = most_seen::beside(config, known.as_ref());
+    let seen = most_seen::beside(config, known.as_ref())
+        .map_err(|source| BackupError::Io { path: config.data_dir.join("log"), source })?;
     let mut made = Store::back_up_served(&config.data_dir, to, Whose { key, says_served: says_started })?;
     made.bad_files.extend(seen.and_then(|seen| lacking(seen, &made)));
     let unseen = match bad_checkpoints(config, to, &made) {
@@ -54,9 +55,9 @@ pub fn back_up(config: &Config, to: &Path) -> Result<(BackedUp, Option<String>),
 /// See whether the root key is that of the store, before all of it is copied in vain. Where it cannot be read, or the store
 /// has nothing that tells, the copy is made all the same.
 fn check_root_key(config: &Config, known: Option<&KnownLog>) -> Result<(), NoBackup> {
-    let Some(record) = known.and_then(|known| known.keys.last()) else { return Ok(()) };
+    let Some(known) = known.filter(|known| !known.keys.is_empty()) else { return Ok(()) };
     let Ok(root) = root_key(config) else { return Ok(()) };
-    if keys::opens(&root, record) {
+    if known.keys.iter().any(|record| keys::opens(&root, record)) {
         return Ok(());
     }
     let (path, dir) = (config.root_key.clone(), config.data_dir.clone());

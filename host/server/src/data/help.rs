@@ -16,6 +16,11 @@ const BEHIND_HELP: &str = "nothing was changed: what is here is older than what 
                             seen, and the database is not relied on. Put the right data directory back; if there is none, `attorn backup` this one, \
                             move it away, and `attorn restore` the backup";
 
+/// What to do where the database has more, and a repair could not go on with it.
+const AHEAD_HELP: &str = "nothing was changed: base copy and journal are older than the database, and something else in it is not what the \
+                          server wrote, so that nothing is begun anew with it. Put `base/` and `journal/` back if they are somewhere; else \
+                          `attorn backup` what is here, move it away, and `attorn restore` the backup";
+
 /// What to do where the database may have more, and nobody can see that now.
 pub(crate) const UNREAD_HELP: &str = "nothing was changed. See who else has the files in `store/` open, who may read them, and that \
                             the disk works and has room, and try again; where they are lost for good, move `store/` away, and \
@@ -83,6 +88,7 @@ pub(crate) const fn is_held_back(error: &RepairError) -> bool {
 fn held_back_help(error: &RepairError) -> Option<&'static str> {
     match error {
         RepairError::EngineUnread(_) => Some(UNREAD_HELP),
+        RepairError::EngineAhead { .. } => Some(AHEAD_HELP),
         _ => Some(BEHIND_HELP),
     }
 }

@@ -21,7 +21,7 @@ pub(crate) mod signed;
 pub(crate) mod witnesses;
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
@@ -61,32 +61,44 @@ pub(crate) fn published_in(data_dir: &Path, epoch: Epoch) -> PathBuf {
 }
 
 /// How many entries the checkpoints in the directory of this epoch count, if there are any. Nobody has verified them; of a
-/// history alone it is known that there is one.
+/// history alone, and of what cannot be read, it is known that there is one.
 pub(crate) fn said_in(data_dir: &Path, epoch: Epoch) -> Option<u64> {
     let dir = published_in(data_dir, epoch);
     let said = |name: &str| {
-        let bytes = files::bytes(&dir, name, SignedCheckpoint::NOTE_BYTES_MAX).ok()??;
+        let Ok(bytes) = files::bytes(&dir, name, SignedCheckpoint::NOTE_BYTES_MAX) else { return Some(0) };
+        let bytes = bytes?;
         let mut lines = std::str::from_utf8(&bytes).ok()?.lines();
         let is_of_it = lines.next()?.parse::<Origin>().is_ok_and(|said| said.epoch == epoch);
         if is_of_it { lines.next()?.parse::<u64>().ok() } else { None }
     };
-    let has_history = || dir.join(SEGMENTS).read_dir().is_ok_and(|mut all| all.next().is_some());
+    let has_history = || match dir.join(SEGMENTS).read_dir() {
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+        Ok(mut all) => all.next().is_some(),
+    };
     said(files::NEWEST).max(said(files::WITNESSED)).or_else(|| has_history().then_some(0))
 }
 
 /// The epochs in `log/` of which something was signed, the newest first. Whoever may write there makes as many directories as
-/// they like.
-pub(crate) fn epochs_in(data_dir: &Path) -> impl Iterator<Item = Epoch> + use<'_> {
-    let entries = std::fs::read_dir(data_dir.join("log")).into_iter().flatten();
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().map(Epoch));
-    let mut epochs: Vec<Epoch> = names.collect();
+/// they like. Where there is no `log/` there are none; one that cannot be read may have any.
+pub(crate) fn epochs_in(data_dir: &Path) -> io::Result<impl Iterator<Item = Epoch> + use<'_>> {
+    let dir = data_dir.join("log");
+    let unread = |error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", dir.display()));
+    let mut epochs: Vec<Epoch> = Vec::new();
+    match std::fs::read_dir(&dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        entries => {
+            for entry in entries.map_err(unread)? {
+                epochs.extend(entry.map_err(unread)?.file_name().to_str().and_then(|name| name.parse::<Epoch>().ok()));
+            }
+        }
+    }
     epochs.sort_unstable();
-    epochs.into_iter().rev().filter(move |epoch| said_in(data_dir, *epoch).is_some())
+    Ok(epochs.into_iter().rev().filter(move |epoch| said_in(data_dir, *epoch).is_some()))
 }
 
 /// The newest of them.
-pub(crate) fn newest_epoch(data_dir: &Path) -> Option<Epoch> {
-    epochs_in(data_dir).next()
+pub(crate) fn newest_epoch(data_dir: &Path) -> io::Result<Option<Epoch>> {
+    Ok(epochs_in(data_dir)?.next())
 }
 
 /// The newest checkpoint of an epoch that enough witnesses cosigned, if there is one.

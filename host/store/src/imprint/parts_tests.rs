@@ -69,7 +69,7 @@ async fn what_came_while_a_copy_was_made_is_not_counted_twice() {
         store.commit(several(n)).await.unwrap();
         n += 1;
     }
-    writer.finish().unwrap();
+    writer.finish().unwrap().put_in_place().unwrap();
     assert_eq!(check_all(dir.path()).unwrap(), 2);
     base::write(&places.base, id, store.shared.applied().version, &trees).unwrap();
     assert_eq!(check_all(dir.path()).unwrap(), 3);

@@ -35,7 +35,7 @@ async fn records_that_came_while_a_copy_was_made_are_compared_once() {
             n += 1;
         }
     }
-    writer.finish().unwrap();
+    writer.finish().unwrap().put_in_place().unwrap();
     store.commit(recorded(n)).await.unwrap();
     parts::look(&places, &ours().key, &|| true).unwrap().unwrap();
     let to = TempDir::new().unwrap();

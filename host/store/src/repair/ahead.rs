@@ -8,46 +8,62 @@
 use super::RepairError;
 use crate::base;
 use crate::caught::caught;
-use crate::error::StorageError;
-use crate::frame::StoreId;
+use crate::error::{OpenError, StorageError};
+use crate::frame::{FileHeader, FileKind, StoreId};
 use crate::imprint::{self, ImprintError};
+use crate::journal;
 use crate::open::head_of;
 use crate::ours::Ours;
-use crate::parts::newest_readable;
 use crate::places::{Places, at};
 use crate::trees::Trees;
 
-/// The last batch that the engine has, if it is ours and that is after this one.
-pub(super) fn engine_beyond(places: &Places, ours: &Ours, version: u64) -> Result<Option<u64>, RepairError> {
+/// The last batch that the engine has, if it is ours, and of this store, and that is after this one.
+pub(super) fn engine_beyond(
+    places: &Places,
+    ours: &Ours,
+    (store, version): (StoreId, u64),
+) -> Result<Option<u64>, RepairError> {
     if !super::is_there(&places.engine).map_err(at(&places.engine))? {
         return Ok(None);
     }
-    let store = store_of_parts(places)?;
     // The engine panics where it finds its files corrupt.
     caught(|| look(places, ours, (store, version))).unwrap_or(Ok(None)).map_err(RepairError::EngineUnread)
 }
 
-fn look(places: &Places, ours: &Ours, (store, version): (Option<StoreId>, u64)) -> Result<Option<u64>, StorageError> {
+fn look(places: &Places, ours: &Ours, (store, version): (StoreId, u64)) -> Result<Option<u64>, StorageError> {
+    let of_the_disk = |error: StorageError| if error.is_of_the_disk { Err(error) } else { Ok(None) };
     let trees = match Trees::open(&places.engine) {
-        Err(error) if error.is_of_the_disk => return Err(error),
-        Err(_) => return Ok(None),
+        Err(error) => return of_the_disk(error),
         Ok(trees) => trees,
     };
-    let Ok((name, head)) = head_of(&trees) else { return Ok(None) };
-    let is_of_it = store.is_none_or(|store| trees.store_id().is_ok_and(|found| found == Some(store)));
-    if name.id != ours.log || head.version <= version || !is_of_it {
+    let (name, head) = match head_of(&trees) {
+        Err(OpenError::Storage(error)) => return of_the_disk(error),
+        Err(_) => return Ok(None),
+        Ok(found) => found,
+    };
+    match trees.store_id() {
+        Err(error) => return of_the_disk(error),
+        Ok(found) if found != Some(store) => return Ok(None),
+        Ok(_) => {}
+    }
+    if name.id != ours.log || head.version <= version {
         return Ok(None);
     }
     // Only then is all of it read.
     match imprint::check(&ours.key, &trees, &name, &head) {
         Ok(_) => Ok(Some(head.version)),
-        Err(ImprintError::Storage(error)) if error.is_of_the_disk => Err(error),
+        Err(ImprintError::Storage(error)) => of_the_disk(error),
         Err(_) => Ok(None),
     }
 }
 
-/// Which store base copy and journal are of, if a base copy can be read.
-pub(super) fn store_of_parts(places: &Places) -> Result<Option<StoreId>, RepairError> {
+/// Whether one of the base copies, or the newest segment of the journal, is of this store. Whoever may write there makes one of
+/// any: it is asked beside whose state it is, and never instead. Where there is none, nothing is known of another one.
+pub(super) fn is_of_them(places: &Places, store: StoreId) -> Result<bool, RepairError> {
     let bases = base::all(&places.base).map_err(at(&places.base))?;
-    Ok(newest_readable(&places.base, bases, &|| true).ok().map(|found| found.store))
+    let segments = journal::segments(&places.journal).unwrap_or_default();
+    let of_journal = segments.last().and_then(|segment| FileHeader::of_file(FileKind::Journal, &segment.path));
+    let of_bases = bases.iter().filter_map(|base| FileHeader::of_file(FileKind::Base, &base.path));
+    let found: Vec<StoreId> = of_bases.chain(of_journal).map(|header| header.store).collect();
+    Ok(found.is_empty() || found.contains(&store))
 }

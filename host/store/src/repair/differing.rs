@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use super::ahead::store_of_parts;
+use super::ahead::is_of_them;
 use super::new_journal::{Begun, Engine};
 use super::{Built, Repair, RepairError, Repaired, causes, could_be_made};
 use crate::boot::LastUse;
@@ -33,13 +33,11 @@ impl Repair<'_> {
         if !is_behind || !exists(&self.places.engine)? {
             return Err(error);
         }
-        if let Some(store) = store_of_parts(self.places)? {
-            let of_engine = || Trees::open(&self.places.engine)?.store_id().map_err(RepairError::from);
-            // Of another one, as it was before a restore, nothing is gone on with.
-            match caught(of_engine) {
-                Ok(Ok(Some(of_engine))) if of_engine == store => {}
-                _ => return Err(error),
-            }
+        // Of another one, as it was before a restore, nothing is gone on with.
+        match caught(|| Trees::open(&self.places.engine)?.store_id()) {
+            Ok(Err(unread)) if unread.is_of_the_disk => return Err(RepairError::EngineUnread(unread)),
+            Ok(Ok(Some(store))) if is_of_them(self.places, store)? => {}
+            _ => return Err(error),
         }
         let begin = || self.replace_journal(&causes(&error), Begun::With(Engine::AsItIs));
         match caught(begin) {
@@ -74,9 +72,10 @@ impl Repair<'_> {
     fn better_records(&self, walked: &Walked) -> Option<Built> {
         let built = self.build(true).ok()?;
         let place = |Integrity { version, entries, .. }: Integrity| (version, entries);
-        let is_same = place(built.walked.integrity) == place(walked.integrity);
-        let is_better = built.walked.bad_decisions.len() < walked.bad_decisions.len()
-            && built.walked.bad_decisions.iter().all(|bad| walked.bad_decisions.contains(bad));
+        let made = &built.made.walked;
+        let is_same = place(made.integrity) == place(walked.integrity);
+        let is_better = made.bad_decisions.len() < walked.bad_decisions.len()
+            && made.bad_decisions.iter().all(|bad| walked.bad_decisions.contains(bad));
         if is_same && is_better {
             return Some(built);
         }

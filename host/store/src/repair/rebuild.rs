@@ -27,9 +27,18 @@ pub(crate) fn could_be_made(
 ) -> Result<Walked, RepairError> {
     let made = rebuild(places, ours, new, (seen, Ended::Read));
     let removed = if exists(new)? { fs::remove_dir_all(new).map_err(at(new)) } else { Ok(()) };
-    let (_, walked) = made?;
+    let made = made?;
     removed?;
-    Ok(walked)
+    Ok(made.walked)
+}
+
+/// What was built.
+pub(super) struct Rebuilt {
+    /// From a base copy of this version on.
+    pub(super) base: u64,
+    /// Whose base copy and journal it is of.
+    pub(super) store: StoreId,
+    pub(super) walked: Walked,
 }
 
 /// Build the engine's files in a directory of their own, from the newest base copy that can be read.
@@ -38,11 +47,11 @@ pub(super) fn rebuild(
     ours: &Ours,
     new: &Path,
     (seen, ended): (Option<Seen>, Ended),
-) -> Result<(u64, Walked), RepairError> {
+) -> Result<Rebuilt, RepairError> {
     let mut failed = None;
     for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
         match build((places, &base), ours, new, (seen, ended)) {
-            Ok(walked) => return Ok((base.version, walked)),
+            Ok(rebuilt) => return Ok(rebuilt),
             // An older copy needs more of the journal, and comes to the same. If this one is of what somebody else wrote, that
             // one need not be.
             Err(
@@ -63,7 +72,7 @@ fn build(
     ours: &Ours,
     new: &Path,
     (seen, ended): (Option<Seen>, Ended),
-) -> Result<Walked, RepairError> {
+) -> Result<Rebuilt, RepairError> {
     if exists(new)? {
         fs::remove_dir_all(new).map_err(at(new))?;
     }
@@ -85,5 +94,6 @@ fn build(
     trees.forget_filed()?;
     trees.flush()?;
     sync_files(new)?;
-    Ok(verify_in(places, &trees, (&name, (&ours.key, ForeignState::Refused)), (end.version, ended))?)
+    let walked = verify_in(places, &trees, (&name, (&ours.key, ForeignState::Refused)), (end.version, ended))?;
+    Ok(Rebuilt { base: base.version, store, walked })
 }
