@@ -127,3 +127,18 @@ fn a_cache_that_cannot_be_written_loses_nothing() {
     cache.put(&name("a"), &[b"code"]);
     assert!(cache.get(&name("a")).is_none());
 }
+
+#[test]
+fn a_directory_in_which_others_may_write_is_not_of_its_owner_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = cache_in(directory.path(), 1 << 20);
+    assert!(cache.is_of_its_owner_alone());
+    for (mode, is_alone) in [(0o720, false), (0o702, false), (0o755, true)] {
+        fs::set_permissions(&cache.directory, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(cache.is_of_its_owner_alone(), is_alone, "{mode:o}");
+    }
+    let elsewhere = directory.path().join("elsewhere");
+    fs::rename(&cache.directory, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &cache.directory).unwrap();
+    assert!(!cache.is_of_its_owner_alone(), "a link leads there");
+}

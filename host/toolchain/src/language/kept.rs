@@ -46,15 +46,21 @@ fn is_passed_on(name: &str, setting: &str) -> bool {
     is_setting || ENVIRONMENT.iter().any(|other| same(other))
 }
 
-/// The user's cache, by the rules of XDG.
-pub(super) fn cache() -> Result<PathBuf, ProjectError> {
+/// Where the user's cache is, by the rules of XDG; none where nothing says so.
+#[must_use]
+pub fn user_cache() -> Option<PathBuf> {
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    cache.map(|cache| cache.join("attorn"))
+}
+
+/// The same for tools, which have to be somewhere.
+pub(super) fn cache() -> Result<PathBuf, ProjectError> {
     let problem = || ProjectError::Tool {
         problem: "there is no place for tools: neither `XDG_CACHE_HOME` nor `HOME` names a directory".to_owned(),
         help: "set `XDG_CACHE_HOME` to a directory of yours",
     };
-    Ok(cache.ok_or_else(problem)?.join("attorn"))
+    user_cache().ok_or_else(problem)
 }
 
 /// Have tools at `home` in the cache, made by `make` in a directory beside it if they are not there. What is interrupted

@@ -38,7 +38,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(super) async fn run(self, output: &Output) -> Result<Exit, Failure> {
         let component = test::component(&self.dir, self.component.as_deref())?;
-        let engine = local::engine()?;
+        let engine = local::engine_anew()?;
         let side = Side { component: &component, limits: local::limits(&component) };
         let bar = Bar::new(output);
         let watch = |done, of| bar.step(done, of, "evaluations");

@@ -3,7 +3,7 @@
 //! Components run in the same engine and the same sandbox as at a server, and are compiled in a process of
 //! their own where there is one to be had.
 
-use attorn_artifact::Cancel;
+use attorn_artifact::{Cache, CacheKey, Cancel};
 use attorn_core::PolicyLimits;
 use attorn_engine::{Compiler, Description, Engine, EngineConfig, Leftovers, LoadError, class_of};
 use attorn_toolchain::look::{Look, look_by};
@@ -72,11 +72,39 @@ impl Local {
     }
 }
 
-/// An engine like a server's.
+/// An engine like a server's, which compiles nothing that this user's commands have compiled before.
 pub(super) fn engine() -> Result<Engine, Failure> {
+    engine_of(Compiler { cache: cache(), ..compiler()? })
+}
+
+/// The same, which compiles all of it, for whoever measures that.
+pub(super) fn engine_anew() -> Result<Engine, Failure> {
+    engine_of(compiler()?)
+}
+
+fn engine_of(compiler: Compiler) -> Result<Engine, Failure> {
     let config = EngineConfig::for_host().map_err(|error| Failure::of(&error))?;
     let config = EngineConfig { request_wall_us_max: REQUEST_WALL_US_MAX, ..config };
-    Engine::with_compiler(config, compiler()?).map_err(|error| Failure::of(&error))
+    Engine::with_compiler(config, compiler).map_err(|error| Failure::of(&error))
+}
+
+/// How many bytes of machine code are kept for this user. What was used longest ago goes first.
+const CACHE_BYTES_MAX: u64 = 2 << 30;
+
+/// What was compiled before. It runs here, so it is used where nobody but the user could have written it; without it all is
+/// compiled anew.
+fn cache() -> Option<Cache> {
+    let home = attorn_toolchain::user_cache()?;
+    let cache = Cache::open(home.join("compiled"), CacheKey::of_owner(), CACHE_BYTES_MAX);
+    let cache = cache.map_err(|error| tracing::debug!(%error, "nothing that was compiled before is used")).ok()?;
+    if cache.is_of_its_owner_alone() {
+        return Some(cache);
+    }
+    tracing::warn!(
+        dir = %home.join("compiled").display(),
+        "others may write there, so what was compiled before is not used: remove it, and it is made anew"
+    );
+    None
 }
 
 #[cfg(target_os = "linux")]
