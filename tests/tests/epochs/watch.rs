@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use attorn_api::audit::{Entry, EntryList};
 use attorn_tests::events::Events;
+use attorn_tests::http::Call;
 use attorn_tests::process::binary;
 use attorn_tests::world::{ask, ask_with};
 use serde_json::json;
@@ -104,5 +105,47 @@ async fn the_command_goes_on_over_a_rotation() {
     }
     assert!(rest.contains("trying again") && rest.contains("the log has begun epoch 2, which counts from 0"), "{rest}");
     assert!(child.wait().await.unwrap().success());
+    process.stop().await;
+}
+
+/// A restored log may lack what somebody has seen of an epoch that has ended since.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_an_ended_epoch_never_had_is_nothing_to_go_on_after() {
+    let (stage, process) = Stage::set().await;
+    let token = stage.cast.staff.auditor.token.clone();
+    process.stop().await;
+    stage.done(&["key", "rotate-log"]);
+    let process = stage.start().await;
+    let size = stage.all_of(1).await.len();
+    let call = Call::get("/v1/audit/stream").header("last-event-id", format!("1/{size}")).bearer(&token);
+    let answer = tokio::time::timeout(Duration::from_mins(1), stage.fresh.reach.send(call)).await;
+    let problem = answer.expect("it is a stream").refused(422, "invalid_field");
+    let expect = format!("`Last-Event-ID` is `1/{size}`, and epoch 1 of the log ended with {size} entries");
+    assert_eq!(problem.detail, expect);
+    // After the last that it had comes the next epoch.
+    let mut events = Events::open(&stage.fresh.reach, &token, "", Some(format!("1/{}", size - 1))).await;
+    assert_eq!(events.entry().await.0, 0);
+    process.stop().await;
+}
+
+/// What is not kept of an epoch that has ended is not asked for again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_back_for_an_epoch_that_is_not_kept_is_told() {
+    let (stage, process) = Stage::set().await;
+    let mut child = stage.watch(5).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(said.next_line().await.unwrap().unwrap().starts_with("watching what comes after entry "));
+    process.stop().await;
+    stage.done(&["key", "rotate-log"]);
+    std::fs::remove_file(stage.fresh.data_dir().join("epochs/1.export")).unwrap();
+    let process = stage.start().await;
+    stage.decides(1).await;
+    let ended = tokio::time::timeout(Duration::from_mins(1), child.wait()).await.expect("it tries for ever");
+    let mut rest = String::new();
+    while let Some(line) = said.next_line().await.unwrap() {
+        rest += &line;
+    }
+    assert_eq!(ended.unwrap().code(), Some(5), "{rest}");
+    assert!(rest.contains("epoch 1") && rest.contains("put the file back from a backup"), "{rest}");
     process.stop().await;
 }

@@ -123,6 +123,13 @@ impl Begin {
         }
         let mut earlier = VecDeque::new();
         for known in app.store.earlier_epochs().iter().filter(|known| known.epoch >= of) {
+            // A restored log may have ended before that.
+            if known.epoch == of && index >= known.size {
+                return Err(beyond(format!(
+                    "`Last-Event-ID` is `{of}/{index}`, and epoch {of} of the log ended with {} entries",
+                    known.size
+                )));
+            }
             let record = epochs::earlier(&app.store, known.epoch).await?;
             let record = record.ok_or_else(|| Failure::internal("an epoch that has ended has no record"))?;
             earlier.push_back((record, if known.epoch == of { next.index } else { 0 }));
@@ -249,7 +256,22 @@ impl Pump {
                 }
                 let (known, filter) = (known.clone(), self.filter.clone());
                 let read = move |app: &App| page(app, known, (begin, LOOK_ENTRIES), Some(&filter));
-                let EntryList { entries, next, damaged, .. } = reading_ended(app, read).await?;
+                let EntryList { entries, next, damaged, .. } = match reading_ended(app, read).await {
+                    // Others read there; somebody who only waits need not come back for it.
+                    Err(failure) if failure.problem.code == ProblemCode::Busy => {
+                        if let Err(end) = self.say_where().await {
+                            return Ok(Some(end));
+                        }
+                        tokio::time::sleep(REST).await;
+                        continue;
+                    }
+                    // It is not kept: whoever comes back with the same finds the same.
+                    Err(failure) if failure.problem.code == ProblemCode::NotFound => {
+                        failed(&failure);
+                        return Ok(Some(End::LogDamaged));
+                    }
+                    read => read?,
+                };
                 for entry in &entries {
                     if let Some(end) = self.bring(entry).await? {
                         return Ok(Some(end));
@@ -261,6 +283,10 @@ impl Pump {
                 from = next;
                 if let Some(index) = next {
                     self.begin.next = Next { epoch, index };
+                    // Where nothing of it is wanted, that is the sign of life.
+                    if let Err(end) = self.say_where().await {
+                        return Ok(Some(end));
+                    }
                 }
             }
         }

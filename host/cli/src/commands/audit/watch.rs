@@ -9,7 +9,7 @@ use attorn_api::audit::{Entry, EntryList, StreamEnd, StreamEnded};
 use attorn_core::TimeMs;
 use clap::Args;
 
-use super::epochs::damaged_first;
+use super::epochs::{damaged_entries, damaged_first};
 use super::filters::Filters;
 use super::place::Place;
 use super::row;
@@ -100,8 +100,11 @@ impl Watch {
             }
             let why = match (progress.ended.take(), broke) {
                 (Some(StreamEnded { reason: StreamEnd::LogDamaged, resume_after }), _) => {
-                    let last = resume_after.as_deref().and_then(|last| last.split_once('/')?.1.parse::<u64>().ok());
-                    let next = last.map_or(self.from.as_ref().map_or(0, |from| from.index), |last| last + 1);
+                    let last = resume_after.as_deref().and_then(|last| last.parse::<Place>().ok());
+                    let next = match (last, &self.from) {
+                        (Some(Place { epoch, index, .. }), _) => (epoch, index.saturating_add(1)),
+                        (None, from) => (None, from.as_ref().map_or(0, |from| from.index)),
+                    };
                     return Err(damage(client, next).await);
                 }
                 (Some(ended), _) => self::ended(&ended)?.to_owned(),
@@ -196,13 +199,25 @@ fn other_log(failure: Failure, last: Option<&str>) -> Failure {
         )
 }
 
-/// What is damaged of the entries from this one on: whoever asks for them is told.
-async fn damage(client: &OperatorClient, from: u64) -> Failure {
+/// What is damaged of the entries from this one on, or not kept: whoever asks for them is told.
+async fn damage(client: &OperatorClient, (epoch, from): (Option<u64>, u64)) -> Failure {
+    // An epoch that has ended is asked for by its number, and the one that the log is in by none.
+    if let Some(epoch) = epoch {
+        match client.get::<EntryList>(&format!("/v1/audit/epochs/{epoch}/entries?from={from}&limit=200")).await {
+            Ok(EntryList { damaged: Some(found), .. }) => return damaged_entries(epoch, &found),
+            Err(failure) if is_of_entries(&failure) => return Failure { exit: Exit::VerificationFailed, ..failure },
+            _ => {}
+        }
+    }
     match client.get::<EntryList>(&format!("/v1/audit/entries?from={from}&limit=200")).await {
         Ok(EntryList { damaged: Some(found), .. }) => damaged_first(found),
         Err(failure) if failure.code == Some(ProblemCode::LogDamaged) => failure,
         _ => damaged(),
     }
+}
+
+fn is_of_entries(failure: &Failure) -> bool {
+    matches!(failure.code, Some(ProblemCode::LogDamaged | ProblemCode::NotFound))
 }
 
 fn damaged() -> Failure {
