@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -32,12 +33,15 @@ pub(crate) fn languages(workspace: &Workspace, steps: &mut Steps) -> Result<(), 
     let bench = bench.with("languages").with("--json");
     steps.step("measure", &bench.to_string(), || {
         let path = workspace.root().join(DOCUMENT);
-        let failed = |error: std::io::Error| format!("cannot write `{DOCUMENT}`: {error}");
-        let document = fs::read_to_string(&path).map_err(failed)?;
+        let document = read(&path)?;
         let figures = String::from_utf8(bench.output()?).map_err(|error| error.to_string())?;
         let made = with(&document, &table(&figures)?)?;
-        fs::write(&path, made).map_err(failed)
+        fs::write(&path, made).map_err(|error| format!("cannot write `{DOCUMENT}`: {error}"))
     })
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("cannot read `{DOCUMENT}`: {error}"))
 }
 
 /// The rows of what was measured, one JSON object a line.
@@ -95,10 +99,19 @@ pub(crate) fn differs(document: &str, languages: &BTreeSet<&str>) -> Option<Stri
     if named == *languages && rows.len() == named.len() {
         return None;
     }
-    let all = |names: &mut dyn Iterator<Item = &&str>| names.map(|name| format!("`{name}`")).collect::<Vec<_>>();
-    let missing = all(&mut languages.difference(&named)).join(", ");
-    let others = all(&mut named.difference(languages)).join(", ");
-    Some(format!("the table of `{COMMAND}` lacks {missing}; too much in it: {others}; run it"))
+    let twice = named.iter().filter(|name| rows.iter().filter(|row| row == name).count() > 1);
+    let problems = [
+        ("lacks", all(languages.difference(&named))),
+        ("has too much in it:", all(named.difference(languages))),
+        ("has twice", all(twice)),
+    ];
+    let problems = problems.iter().filter(|(_, names)| !names.is_empty());
+    let problems: Vec<_> = problems.map(|(problem, names)| format!("{problem} {names}")).collect();
+    Some(format!("the table of `{COMMAND}` {}; run it", problems.join(", and ")))
+}
+
+fn all<'a>(names: impl Iterator<Item = &'a &'a str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -131,13 +144,24 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_read_is_not_said_to_be_written() {
+        let error = read(Path::new("nowhere/README.md")).unwrap_err();
+        assert!(error.starts_with("cannot read `plugins/README.md`: "), "{error}");
+    }
+
+    #[test]
     fn a_table_of_other_languages_is_found() {
         let there = document(&format!("{HEAD}{ROWS}"));
         assert_eq!(differs(&there, &BTreeSet::from(["rust", "typescript"])), None);
         for (document, languages, what) in [
-            (&there, &["rust", "typescript", "c"][..], "lacks `c`; too much in it: ;"),
-            (&there, &["rust"], "lacks ; too much in it: `typescript`;"),
-            (&document(&format!("{HEAD}{ROWS}{ROWS}")), &["rust", "typescript"], "too much"),
+            (&there, &["rust", "typescript", "c"][..], "` lacks `c`; run it"),
+            (&there, &["rust"], "` has too much in it: `typescript`; run it"),
+            (&there, &["c", "rust"], "` lacks `c`, and has too much in it: `typescript`; run it"),
+            (
+                &document(&format!("{HEAD}{ROWS}{ROWS}")),
+                &["rust", "typescript"],
+                "` has twice `rust`, `typescript`; run it",
+            ),
             (&document(""), &["rust"], "is not there: run it"),
             (&"# Plugins\n".to_owned(), &["rust"], "no place for the table"),
         ] {

@@ -9,8 +9,8 @@ use super::*;
 use crate::LookError;
 use crate::base::BaseWriter;
 use crate::error::PartsError;
-use crate::frame::StoreId;
 use crate::fixtures::{copy, lazy, meta, ours, unlocked};
+use crate::frame::StoreId;
 
 /// A closed store with more than one segment after the newest base copy, and what it holds.
 pub(super) async fn longer() -> (TempDir, Integrity) {

@@ -6,9 +6,9 @@ use tempfile::TempDir;
 
 use super::ahead_tests::longer;
 use super::*;
-use crate::error::PartsError;
 use crate::ImprintError;
 use crate::base::{self, BaseError};
+use crate::error::PartsError;
 use crate::fixtures::{add, batch, body, copy, counter, hurried, lazy, meta, ours, ours_of, put, unlocked};
 use crate::steps::EveryStep;
 

@@ -25,6 +25,8 @@ pub struct Bundle {
     pub settings: Map<String, Value>,
     /// The modules that test others, `*_test.rego`, by their paths inside. They are no part of the settings.
     pub tests: Map<String, Value>,
+    /// The files that the settings are made of, by their paths inside.
+    pub taken: Vec<String>,
     /// What is in it and left out, for people.
     pub left_out: Vec<String>,
 }
@@ -80,7 +82,7 @@ fn everywhere() -> Vec<String> {
 pub fn read(path: &Path) -> Result<Bundle, BundleError> {
     let is_directory = std::fs::metadata(path).map_err(|source| io(path, source))?.is_dir();
     let files = if is_directory { Files::of_directory(path)? } else { Files::of_archive(path)? };
-    let mut left_out = Vec::new();
+    let (mut taken, mut left_out) = (Vec::new(), Vec::new());
     let (mut modules, mut tests) = (Map::new(), Map::new());
     let mut data = Map::new();
     let mut manifest = None;
@@ -89,12 +91,16 @@ pub fn read(path: &Path) -> Result<Bundle, BundleError> {
         let (directory, file) = name.rsplit_once('/').unwrap_or(("", &name));
         let extension = Path::new(file).extension().and_then(|extension| extension.to_str());
         match file {
-            ".manifest" if directory.is_empty() => manifest = Some(parsed::<Manifest>(&name, &text)?),
+            ".manifest" if directory.is_empty() => {
+                manifest = Some(parsed::<Manifest>(&name, &text)?);
+                taken.push(name);
+            }
             "data.json" => {
                 let document = parsed::<Map<String, Value>>(&name, &text)?;
                 merge(&mut data, &places(directory), document).map_err(|at| {
                     refused(&name, format!("`data.{at}` is in another file, too, and one of them would be lost"))
                 })?;
+                taken.push(name);
             }
             file if file.ends_with("_test.rego") => {
                 left_out.push(format!("`{name}` tests others"));
@@ -102,6 +108,7 @@ pub fn read(path: &Path) -> Result<Bundle, BundleError> {
             }
             _ if extension == Some("rego") => {
                 modules.insert(name.clone(), text.into());
+                taken.push(name);
             }
             "data.yaml" | "data.yml" => {
                 return Err(refused(&name, "data is taken from `data.json` alone; write it as JSON"));
@@ -123,7 +130,7 @@ pub fn read(path: &Path) -> Result<Bundle, BundleError> {
     }
     settings.insert("modules".into(), modules.into());
     settings.insert("data".into(), data.into());
-    Ok(Bundle { settings, tests, left_out })
+    Ok(Bundle { settings, tests, taken, left_out })
 }
 
 impl Manifest {

@@ -21,6 +21,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
+pub use kept::user_cache;
+
 use crate::doctor::Tool;
 use crate::project::ProjectError;
 use crate::template::{Template, TemplateError};
@@ -138,8 +140,8 @@ impl Language {
     }
 
     /// The settings that are built with the component, where a policy is a text: it stands in them.
-    pub(crate) fn settings(self, home: &Path) -> Result<Option<String>, ProjectError> {
-        self.is_text().then(|| text::settings(self, home)).transpose()
+    pub(crate) fn settings(self, home: &Path, progress: &mut dyn FnMut(&str)) -> Result<Option<String>, ProjectError> {
+        self.is_text().then(|| text::settings(self, home, progress)).transpose()
     }
 
     /// Make the component of the policy in `directory`, whose project lies in `home`.
@@ -155,7 +157,7 @@ impl Language {
             Self::C => c::build(directory, home, progress),
             Self::Go => go::build(directory, home, progress),
             Self::Python => python::build(directory, home, progress),
-            Self::Cedar | Self::Rego => text::build(self, home),
+            Self::Cedar | Self::Rego => text::build(self, home, progress),
         }
     }
 }

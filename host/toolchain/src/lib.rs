@@ -22,5 +22,5 @@ pub mod sign;
 pub mod template;
 
 pub use attorn_build::{process, whole};
-pub use language::user_cache;
 pub use attorn_identity::{ComponentSignature, SignatureError, SignerKey, SignerKeyError};
+pub use language::user_cache;

@@ -105,7 +105,7 @@ pub fn build(directory: &Path, progress: &mut dyn FnMut(&str)) -> Result<Made, P
     let Compiled { component, sdk, lock } = language.build(directory, &home, progress)?;
     check_component(&component).map_err(ProjectError::NoPolicy)?;
     let built = Built { language: language.as_str().to_owned(), sdk, source: source(directory, &lock)? };
-    let text = language.settings(&home)?;
+    let text = language.settings(&home, progress)?;
     // An adapter stays as it is: everybody knows it by its digest, and the sources are in the settings.
     let bytes = if text.is_some() { component } else { section::with(&component, &built) };
     let settings = text.map(|text| put(directory.join(SETTINGS), text.as_bytes())).transpose()?;
@@ -138,12 +138,15 @@ pub(crate) fn files(directory: &Path) -> Result<Vec<String>, ProjectError> {
 }
 
 /// A digest of all sources, each with its name, in the order of their names, and of the lock file where that lies
-/// elsewhere. Hidden files are none.
+/// elsewhere. Hidden files are none. However the directory is named, it is the same.
 fn source(directory: &Path, lock: &Path) -> Result<String, ProjectError> {
     let mut files: Vec<_> = files(directory)?.into_iter().map(|name| (directory.join(&name), name)).collect();
-    if !lock.starts_with(directory.canonicalize().map_err(file(directory))?) {
-        let name = lock.file_name().unwrap_or_default().to_string_lossy();
-        files.push((lock.to_owned(), name.into_owned()));
+    let name = lock.file_name().unwrap_or_default();
+    // Where the file lies, and not where it leads as a link: by that name it is among those above.
+    let within = lock.parent().unwrap_or(lock);
+    let lies = within.canonicalize().map_err(file(within))?.join(name);
+    if !lies.starts_with(directory.canonicalize().map_err(file(directory))?) {
+        files.push((lies, name.to_string_lossy().into_owned()));
     }
     let mut hasher = blake3::Hasher::new();
     let mut left = SOURCE_BYTES_MAX;
@@ -253,6 +256,34 @@ mod tests {
         ] {
             assert_ne!(of(other), one, "{other:?}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn sources_are_the_same_however_their_directory_is_named() {
+        let files = [("clib.json", "a"), ("src/policy.c", "b"), ("c/clib.json", "c")];
+        let (home, elsewhere) = (directory(&files), tempfile::tempdir().unwrap());
+        let link = elsewhere.path().join("link");
+        std::os::unix::fs::symlink(home.path(), &link).unwrap();
+        let here = std::env::current_dir().unwrap().canonicalize().unwrap();
+        let whole = home.path().canonicalize().unwrap();
+        let up: PathBuf = here.components().skip(1).map(|_| "..").collect();
+        let relative = up.join(whole.strip_prefix("/").unwrap());
+        assert!(relative.is_relative() && relative.is_dir());
+        // The manifest lies within, at the top or one deeper, and counts once.
+        for manifest in ["clib.json", "c/clib.json"] {
+            let of = |directory: &Path| source(directory, &directory.join(manifest)).unwrap();
+            let expected = of(&whole);
+            for named in [&relative, &link, &whole.join("src/..")] {
+                assert_eq!(of(named), expected, "{}", named.display());
+            }
+        }
+        // A lock file of elsewhere is one more wherever it is named from.
+        let lock = directory(&[("Cargo.lock", "lock")]);
+        let of = |lock: &Path| source(&whole, &lock.join("Cargo.lock")).unwrap();
+        let up = up.join(lock.path().canonicalize().unwrap().strip_prefix("/").unwrap());
+        assert_eq!(of(&up), of(lock.path()));
+        assert_ne!(of(&up), source(&whole, &whole.join("clib.json")).unwrap());
     }
 
     #[cfg(unix)]

@@ -1,7 +1,7 @@
 //! New policies: a small project that builds, with settings, cases and a README.
 //!
-//! A project appears whole or not at all. What is in it is data of this crate, also the SDK that it depends on; nothing is
-//! downloaded.
+//! A project appears whole or not at all. What is in it is data of this crate, also the SDK that it depends on; a project
+//! in Cedar or Rego gets its adapter from beside this program, or from where it is named. Nothing is downloaded.
 
 mod links;
 
@@ -65,6 +65,16 @@ pub enum TemplateError {
         /// Which.
         language: Language,
     },
+    /// What was to be the component that reads such texts is none.
+    #[error("`{}` is not the SDK of this language: {problem}", path.display())]
+    BadAdapter {
+        /// Where.
+        path: PathBuf,
+        /// Of which language.
+        language: Language,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// No component that reads such texts lies beside this program.
     #[error("there is no adapter for `{}` beside this program", language.as_str())]
     NoAdapter {
@@ -101,12 +111,14 @@ pub fn create(new: &NewPolicy<'_>) -> Result<PathBuf, TemplateError> {
     let own = own.map(|(name, text)| (name, text.into_bytes()));
     let names: Vec<&str> =
         files.iter().map(|(name, _)| *name).chain(with.iter().map(|(name, _)| name.as_str())).collect();
+    let place_in_sources = |name: &str| in_sources(name, &sdk, new.language);
     let is_there = |path: &str| {
         names.iter().any(|name| name.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
     };
     let with = with.iter().map(|(name, text)| {
         let is_document = Path::new(name).extension().is_some_and(|extension| extension == "md");
-        let text = if is_document { links::within(text, name, is_there) } else { text.clone() };
+        let text =
+            if is_document { links::within(text, name, &place_in_sources(name), is_there) } else { text.clone() };
         (name.as_str(), text.into_bytes())
     });
     let adapter = adapter.iter().map(|(name, bytes)| (name.as_str(), bytes.clone()));
@@ -119,6 +131,15 @@ pub fn create(new: &NewPolicy<'_>) -> Result<PathBuf, TemplateError> {
     }
     fs::rename(&made, &home).map_err(failed(&home))?;
     Ok(home)
+}
+
+/// Where a file of an SDK lies in Attorn's sources.
+fn in_sources(name: &str, sdk: &str, language: Language) -> String {
+    match name.strip_prefix(sdk) {
+        Some(rest) => format!("sdk/policy/{}{rest}", language.as_str()),
+        // That of Rust lies in a directory that is as the sources are.
+        None => name.find("sdk/policy/").map_or(name, |at| &name[at..]).to_owned(),
+    }
 }
 
 /// A policy's id that begins with a letter and is one word of a path, a crate's name and a URL alike.
@@ -243,11 +264,26 @@ mod tests {
     }
 
     #[test]
+    fn files_of_an_sdk_are_named_as_in_the_sources() {
+        let (go, rust) = ("third_party/attorn-policy", "{ path = \"vendor/attorn/sdk/policy/rust\" }");
+        assert_eq!(in_sources(&format!("{go}/README.md"), go, Language::Go), "sdk/policy/go/README.md");
+        let name = "vendor/attorn/sdk/policy/rust/README.md";
+        assert_eq!(in_sources(name, rust, Language::Rust), "sdk/policy/rust/README.md");
+        let within = tempfile::tempdir().unwrap();
+        let home = made("listed-actions", within.path(), Language::Python).unwrap();
+        let readme = fs::read_to_string(home.join("third_party/attorn-policy/README.md")).unwrap();
+        for file in ["README.md", "sdk/policy/rust/README.md", "sdk/policy/CASES.md", "plugins/README.md"] {
+            assert!(readme.contains(&format!("(`{file}` in Attorn's sources)")), "{file}: {readme}");
+        }
+    }
+
+    #[test]
     fn another_directory_is_no_sdk() {
         for language in Language::ALL {
             let within = tempfile::tempdir().unwrap();
             let new = NewPolicy { name: "a", within: within.path(), language: *language, sdk: Some(within.path()) };
-            assert!(matches!(create(&new), Err(TemplateError::NoSdk { .. })));
+            let error = create(&new).unwrap_err().to_string();
+            assert!(error.contains("` is not the SDK of this language"), "{error}");
             assert_eq!(fs::read_dir(within.path()).unwrap().count(), 0);
         }
     }

@@ -1,6 +1,6 @@
 //! The policy contract tried in other languages: `cargo xtask polyglot [typescript|c|python|go]…`.
 //!
-//! The policy `spend-limit` is written in each of them: on its SDK. Here each is built with pinned tools, and
+//! The policy `spend-limit` is written in each of them, on the SDK of each. Here each is built with pinned tools, and
 //! its cases are run in the real engine, under the limits that a server gives its class of component. What is
 //! missing on this machine is said, with how to get it, and is a failure: nothing is skipped.
 //!

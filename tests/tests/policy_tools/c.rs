@@ -9,8 +9,7 @@ use std::process::Command;
 use attorn_tests::process::binary;
 use tempfile::TempDir;
 
-use super::walk::first_policy;
-pub(super) use super::walk::{files, root, said};
+use super::walk::{files, first_policy, root, said};
 use super::{attorn, refused};
 
 const COMPILES: &str = "the lines above say where it is wrong";

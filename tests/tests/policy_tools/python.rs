@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use attorn_tests::process::binary;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::walk::{files, first_policy, root, said};
@@ -49,8 +50,10 @@ fn what_a_policy_cannot_have_is_said_when_it_is_built() {
         ("", "import httpx; return allow()", "No module named 'httpx' (at policy.py:12)"),
         ("def", "return allow()", "SyntaxError: invalid syntax (policy.py, line 8)"),
         ("raise SystemExit(0)", "return allow()", "it ends the program while it is imported: SystemExit"),
-        ("while True: pass", "return allow()", "time"),
-        ("x = [0] * 100_000_000", "return allow()", "memory"),
+        // Only what is caught may be missing.
+        ("", "try:\n    import httpx\nfinally:\n    pass\nreturn allow()", "No module named 'httpx' (at policy.py:13)"),
+        ("while True: pass", "return allow()", "it used more than 10000000 us of CPU time\n"),
+        ("x = [0] * 100_000_000", "return allow()", "it asked for more than 134217728 bytes of memory"),
     ] {
         write(&project, top, decide);
         refused(&project, &["build"], 1, said, STARTS);
@@ -62,6 +65,10 @@ fn what_a_policy_cannot_have_is_said_when_it_is_built() {
         fs::write(project.join("src/policy.py"), policy).unwrap();
         refused(&project, &["build"], 1, said, STARTS);
     }
+    write(&project, "", "return allow()");
+    let manifest = fs::read_to_string(project.join("pyproject.toml")).unwrap();
+    fs::write(project.join("pyproject.toml"), manifest.replace("version = \"0.1.0\"", "version = \"0.2.0\"")).unwrap();
+    refused(&project, &["build"], 1, "`pyproject.toml` says version `0.2.0`, and the policy `0.1.0`", STARTS);
     assert_eq!(fs::read_to_string(project.join("policy.wasm")).unwrap(), "before", "a component is left as it was");
     fs::remove_file(project.join("pyproject.toml")).unwrap();
     refused(&project, &["build"], 1, "holds no policy", "python");
@@ -134,7 +141,7 @@ fn a_strangers_project_runs_writes_and_reads_nothing_but_its_own() {
 fn what_goes_wrong_in_a_decision_denies_and_nothing_is_left_for_the_next() {
     const FAILS: &str = r#""failure":"policy_error""#;
     const ALLOWS: &str = r#""verdict":"allow""#;
-    const WAYS: [(&str, &str, &str); 19] = [
+    const WAYS: [(&str, &str, &str); 27] = [
         ("clock", "return allow() if time.time() else abstain()", FAILS),
         ("now", "return allow() if datetime.datetime.now() else abstain()", FAILS),
         ("chance", "return allow() if random.random() else abstain()", FAILS),
@@ -153,12 +160,33 @@ fn what_goes_wrong_in_a_decision_denies_and_nothing_is_left_for_the_next() {
         ("loop", "[None for _ in itertools.count()]", r#""failure":"deadline""#),
         ("log", "log.info('asked by', context.agent.id); print(context); return allow()", ALLOWS),
         ("later", "import statistics; return allow() if statistics.mean([1, 3]) == 2 else abstain()", ALLOWS),
+        (
+            "caught",
+            "try:\n    import tomllib\nexcept ImportError:\n    import tomli as tomllib\nreturn allow()",
+            ALLOWS,
+        ),
+        ("group", "try:\n    import httpx\nexcept* ImportError:\n    import httpy\nreturn allow()", FAILS),
+        // What Python's own modules import at their first call.
+        ("uuid5", "return allow() if uuid.uuid5(uuid.NAMESPACE_DNS, 'a').version == 5 else abstain()", ALLOWS),
+        ("most", "return allow() if collections.Counter('aab').most_common(1) else abstain()", ALLOWS),
+        ("host", "return allow() if 'é.example'.encode('idna').startswith(b'xn--') else abstain()", ALLOWS),
+        ("bytes", "return allow() if 'é'.encode('utf-16-le') + 'é'.encode('cp1252') else abstain()", ALLOWS),
+        (
+            "trace",
+            "try:\n    1 / 0\nexcept ZeroDivisionError:\n    log.info(traceback.format_exc())\nreturn allow()",
+            ALLOWS,
+        ),
+        ("print", "print('a', end=''); print('b\\nc', end='', file=sys.stderr); return allow()", ALLOWS),
         ("again", "SEEN.append(1); return allow() if len(SEEN) == 1 else abstain()", ALLOWS),
     ];
     let home = project();
     let project = home.path().join("listed-actions");
-    let ways = WAYS.map(|(name, code, _)| format!("if context.request.action == 'a.{name}':\n    {code}"));
-    let top = "import datetime, itertools, os, random, threading, time\nSEEN = []\nasync def wait():\n    return allow()\n\
+    let ways = WAYS.map(|(name, code, _)| {
+        let code = code.replace('\n', "\n    ");
+        format!("if context.request.action == 'a.{name}':\n    {code}")
+    });
+    let top = "import collections, datetime, itertools, os, random, sys, threading, time, traceback, uuid\nSEEN = []\n\
+               print('begun when it was built', end='')\nasync def wait():\n    return allow()\n\
                def deep(n):\n    return deep(n + 1)\n";
     write(&project, top, &ways.join("\n"));
     let case = |name: &str, action: &str, expect: &str| {
@@ -172,7 +200,20 @@ fn what_goes_wrong_in_a_decision_denies_and_nothing_is_left_for_the_next() {
     let (code, out, said) = attorn(&project, &["build"]);
     assert_eq!(code, 0, "{out}{said}");
     let (code, out, said) = attorn(&project, &["test"]);
-    assert!(code == 0 && out.ends_with("20 cases, 0 failed\n"), "{out}{said}");
+    assert!(code == 0 && out.ends_with("28 cases, 0 failed\n"), "{out}{said}");
+    what_is_printed_is_logged_once(&project);
+}
+
+/// Also what nobody ended, and nothing of what was begun when it was built.
+fn what_is_printed_is_logged_once(project: &Path) {
+    let context = r#"{"request":{"action":"a.print","resource":"c/d"}}"#;
+    for _ in 0..2 {
+        let (code, out, said) = attorn(project, &["run", "policy.wasm", "--context", context, "--explain", "--json"]);
+        assert_eq!(code, 0, "{out}{said}");
+        let said: Value = serde_json::from_str(&out).unwrap();
+        let line = |level: &str, message: &str| json!({ "level": level, "message": message });
+        assert_eq!(said["log"], json!([line("warn", "b"), line("info", "a"), line("warn", "c")]));
+    }
 }
 
 #[test]

@@ -70,6 +70,14 @@ fn what_is_built_is_the_plugin_and_the_text() {
         assert!(code == 0 && out.contains(" cases, 0 failed\n"), "{out}{said}");
         let (code, out, said) = attorn(&one, &["bench", "--rounds", "20"]);
         assert!(code == 0 && out.contains("a listed action is allowed"), "{out}{said}");
+        // However it is named.
+        let link = other.parent().unwrap().join("link");
+        std::os::unix::fs::symlink(&one, &link).unwrap();
+        for named in [&one, &link] {
+            let (code, out, said) = attorn(&other, &["build", "--json", named.to_str().unwrap()]);
+            let again: Value = serde_json::from_str(&out).unwrap();
+            assert_eq!((code, &again["digest"], &again["built"]), (0, &made["digest"], &made["built"]), "{said}");
+        }
         // What is wrong in the text is said with its line when the cases run.
         let (text, place) =
             if language == "cedar" { ("policy.cedar", "line 19") } else { ("policy/listed.rego", "listed.rego:9:10") };
@@ -107,6 +115,24 @@ fn what_is_missing_is_named_with_what_gets_it() {
             .unwrap();
         assert_eq!(run(&["doctor", "--lang", language]).0, Some(0));
         assert_eq!(run(&["new", language, "--lang", language]).0, Some(0));
+        // An old adapter is used, and said to be one.
+        let (code, told) = run(&["build", language]);
+        assert!(code == Some(0) && !told.contains("another adapter"), "{told}");
+        let vendored = home.path().join(language).join("vendor").join(format!("{language}.wasm"));
+        fs::copy(components::path("abstain"), vendored).unwrap();
+        let (code, told) = run(&["build", language]);
+        let another = format!("`vendor/{language}.wasm` is another adapter than `");
+        assert!(code == Some(0) && told.contains(&another), "{told}");
+        // What `new` would not take, `doctor` does not find.
+        let beside = elsewhere.path().join("components").join(format!("{language}.wasm"));
+        fs::write(&beside, "no component").unwrap();
+        assert_eq!(run(&["doctor", "--lang", language]).0, Some(1));
+        let (code, told) = run(&["new", "x", "--lang", language]);
+        assert!(code == Some(1) && told.contains("it does not begin as WebAssembly does"), "{told}");
+        fs::remove_file(&beside).unwrap();
+        std::os::unix::fs::symlink(components::path(language), &beside).unwrap();
+        assert_eq!(run(&["doctor", "--lang", language]).0, Some(0));
+        assert_eq!(run(&["new", &format!("{language}-again"), "--lang", language]).0, Some(0));
         let sdk = ["new", "x", "--lang", language, "--sdk", "."];
         refused(home.path(), &sdk, 1, "is not the SDK of this language", &format!("plugins/{language}"));
     }

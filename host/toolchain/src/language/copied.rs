@@ -29,7 +29,15 @@ impl<'a> Copying<'a> {
     }
 
     /// Copy what is below a directory, and give the names of the files, sorted, after this. Hidden files are no sources.
+    /// The directory itself has to be one, too, and each above it up to the top: a link may lead out of the project.
     pub(super) fn copy(&mut self, from: &Path, to: &Path, name: &str) -> Result<Vec<String>, ProjectError> {
+        let mut above = self.top.to_owned();
+        for part in from.strip_prefix(self.top).unwrap_or(from) {
+            above.push(part);
+            if !fs::symlink_metadata(&above).map_err(file(&above))?.is_dir() {
+                return Err(ProjectError::Manifest { path: above, problem: "it is no plain directory".to_owned() });
+            }
+        }
         self.copy_at(from, to, name, 0)
     }
 

@@ -52,11 +52,14 @@ pub(super) fn closed(library: &[u8]) -> Result<Vec<u8>, String> {
     Ok(module.finish())
 }
 
-/// The component without an export of a function. An export of a function counts as one more function; in its place
-/// stands the same function made once more, so that all others keep their numbers.
-pub(super) fn without_export(component: &[u8], name: &str) -> Result<Vec<u8>, String> {
+/// A component once more, with another section in the place of each that something else is said for. What is within the
+/// components in it stays as it is.
+pub(super) fn rewritten(
+    component: &[u8],
+    mut instead: impl FnMut(&Payload<'_>) -> Result<Option<(ComponentSectionId, Vec<u8>)>, String>,
+) -> Result<Vec<u8>, String> {
     let mut made = wasm_encoder::Component::new();
-    let (mut depth, mut lifted, mut removed) = (0_usize, None, false);
+    let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(component) {
         let payload = payload.map_err(in_full)?;
         match &payload {
@@ -72,16 +75,34 @@ pub(super) fn without_export(component: &[u8], name: &str) -> Result<Vec<u8>, St
                 continue;
             }
             _ if depth != 1 => continue,
+            _ => {}
+        }
+        if let Some((id, data)) = instead(&payload)? {
+            made.section(&RawSection { id: id.into(), data: &data });
+            continue;
+        }
+        let section = match &payload {
             Payload::ModuleSection { unchecked_range, .. } => {
-                let data = &component[unchecked_range.clone()];
-                made.section(&RawSection { id: ComponentSectionId::CoreModule.into(), data });
-                continue;
+                Some((ComponentSectionId::CoreModule.into(), unchecked_range.clone()))
             }
             Payload::ComponentSection { unchecked_range, .. } => {
-                let data = &component[unchecked_range.clone()];
-                made.section(&RawSection { id: ComponentSectionId::Component.into(), data });
-                continue;
+                Some((ComponentSectionId::Component.into(), unchecked_range.clone()))
             }
+            other => other.as_section(),
+        };
+        if let Some((id, range)) = section {
+            made.section(&RawSection { id, data: &component[range] });
+        }
+    }
+    Ok(made.finish())
+}
+
+/// The component without an export of a function. An export of a function counts as one more function; in its place
+/// stands the same function made once more, so that all others keep their numbers.
+pub(super) fn without_export(component: &[u8], name: &str) -> Result<Vec<u8>, String> {
+    let (mut lifted, mut removed) = (None, false);
+    let made = rewritten(component, |payload| {
+        match payload {
             Payload::ComponentCanonicalSection(reader) => {
                 let begins = reader.clone().into_iter_with_offsets().last().transpose().map_err(in_full)?;
                 lifted = begins.map(|(at, _)| component[at..reader.range().end].to_vec());
@@ -93,19 +114,15 @@ pub(super) fn without_export(component: &[u8], name: &str) -> Result<Vec<u8>, St
                     && export.kind == ComponentExternalKind::Func
                 {
                     let function = lifted.take().ok_or("what is exported was not made just before")?;
-                    let data = [&[1], function.as_slice()].concat();
-                    made.section(&RawSection { id: ComponentSectionId::CanonicalFunction.into(), data: &data });
                     removed = true;
-                    continue;
+                    return Ok(Some((ComponentSectionId::CanonicalFunction, [&[1], function.as_slice()].concat())));
                 }
             }
             _ => {}
         }
-        if let Some((id, range)) = payload.as_section() {
-            made.section(&RawSection { id, data: &component[range] });
-        }
-    }
-    if removed { Ok(made.finish()) } else { Err(format!("it does not export `{name}`")) }
+        Ok(None)
+    })?;
+    if removed { Ok(made) } else { Err(format!("it does not export `{name}`")) }
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ mod tools;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -64,7 +64,8 @@ struct Manifest {
 #[derive(Deserialize)]
 struct Project {
     name: String,
-    version: String,
+    /// Of a policy, what its source says, too: a build compares the two.
+    version: Option<String>,
     #[serde(default)]
     dependencies: Vec<String>,
 }
@@ -101,22 +102,31 @@ pub(super) fn template(sdk: Option<&Path>) -> Result<Template, TemplateError> {
 pub(super) fn build(_: &Path, home: &Path, progress: &mut dyn FnMut(&str)) -> Result<Compiled, ProjectError> {
     // What is wrong with the project is said before anything is got for it.
     let path = home.join(MANIFEST);
-    let (sdk, version) = settled(home)?;
+    let Settled { sdk, sdk_version, version } = settled(home)?;
     let beside = tempfile::tempdir().map_err(file(Path::new("a temporary directory")))?;
     let modules = sources::read(home, &sdk, beside.path())?;
     let tools = tools::Tools::get(progress)?;
     let mut files = tools.modules()?;
-    sources::add(home, &mut files, modules)?;
+    sources::add(home, &mut files, modules, version.as_deref())?;
     let component = component::component(&tools.libraries()?, &files)?;
     // Everything that is imported is there already: there is nothing to lock.
-    Ok(Compiled { component, sdk: format!("{SDK} {version}"), lock: path })
+    Ok(Compiled { component, sdk: format!("{SDK} {sdk_version}"), lock: path })
 }
 
 /// Modules by their names in the archive.
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// The directory of the SDK, and its version; or what a project wants that it does not get.
-fn settled(home: &Path) -> Result<(std::path::PathBuf, String), ProjectError> {
+/// What manifests say, and a build goes by.
+struct Settled {
+    /// The directory of the SDK.
+    sdk: PathBuf,
+    sdk_version: String,
+    /// That of the policy, where its manifest has one.
+    version: Option<String>,
+}
+
+/// It, or what a project wants that it does not get.
+fn settled(home: &Path) -> Result<Settled, ProjectError> {
     let path = home.join(MANIFEST);
     let manifest = |problem: String| ProjectError::Manifest { path: path.clone(), problem };
     let Manifest { project, tool } = read(&path)?;
@@ -127,6 +137,9 @@ fn settled(home: &Path) -> Result<(std::path::PathBuf, String), ProjectError> {
             "`{other}` is not taken: put the modules of other packages into the project's `src`"
         )));
     }
+    if project.version.as_ref().is_some_and(|version| !is_version(version)) {
+        return Err(manifest("its `version` is none: letters, digits and `.-+` of ASCII make one".to_owned()));
+    }
     if home.join(REQUIREMENTS).symlink_metadata().is_ok() {
         let problem = "packages are not taken: put their modules into the project's `src`, and what only its tests need into \
                        a file of another name";
@@ -135,7 +148,7 @@ fn settled(home: &Path) -> Result<(std::path::PathBuf, String), ProjectError> {
     let sdk =
         tool.attorn.sdk.ok_or_else(|| manifest("it does not say where the SDK is: `sdk` in `[tool.attorn]`".into()))?;
     let sdk = home.join(sdk);
-    let Manifest { project: Project { name, version, .. }, .. } = read(&sdk.join(MANIFEST))?;
+    let Manifest { project: Project { name, version: sdk_version, .. }, .. } = read(&sdk.join(MANIFEST))?;
     if name != SDK {
         return Err(manifest(format!(
             "`sdk` leads to `{}`, which calls itself `{}`",
@@ -143,11 +156,14 @@ fn settled(home: &Path) -> Result<(std::path::PathBuf, String), ProjectError> {
             name.escape_debug()
         )));
     }
-    let is_version = !version.is_empty() && version.bytes().all(|b| b.is_ascii_alphanumeric() || b".-+".contains(&b));
-    if !is_version {
-        return Err(manifest(format!("`sdk` leads to `{}`, which says no version", sdk.display())));
-    }
-    Ok((sdk, version))
+    let no_version = || manifest(format!("`sdk` leads to `{}`, which says no version", sdk.display()));
+    let sdk_version = sdk_version.filter(|version| is_version(version)).ok_or_else(no_version)?;
+    Ok(Settled { sdk, sdk_version, version: project.version })
+}
+
+/// What means nothing else where it is written down anew.
+fn is_version(version: &str) -> bool {
+    !version.is_empty() && version.bytes().all(|b| b.is_ascii_alphanumeric() || b".-+".contains(&b))
 }
 
 fn read(path: &Path) -> Result<Manifest, ProjectError> {
@@ -174,7 +190,10 @@ mod tests {
         for (text, problem) in [
             ("[", "pyproject.toml`: "),
             ("", "missing field `project`"),
-            ("[project]\nname='x'", "missing field `version`"),
+            ("[project]\nversion='1'", "missing field `name`"),
+            ("[project]\nname='x'", "does not say where the SDK is"),
+            ("[project]\nname='x'\nversion='1\"'", "its `version` is none"),
+            ("[project]\nname='attorn-policy'\n[tool.attorn]\nsdk='.'", "which says no version"),
             (PROJECT, "does not say where the SDK is: `sdk` in `[tool.attorn]`"),
             (&format!("{PROJECT}dependencies=['attorn-policy','httpx>=1']"), "`httpx>=1` is not taken"),
             (&format!("{PROJECT}dependencies=['attorn-policy-x']"), "`attorn-policy-x` is not taken"),

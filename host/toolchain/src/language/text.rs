@@ -13,7 +13,7 @@ pub(super) mod cedar;
 pub(super) mod rego;
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use attorn_api::json::canonical;
@@ -22,20 +22,24 @@ use serde_json::{Map, Value};
 pub(super) use adapter::{brought, tools};
 
 use super::{Compiled, Language};
-use crate::project::{ProjectError, file};
+use crate::project::ProjectError;
 
 /// The most bytes of settings with the text in them: a server takes no more.
 const SETTINGS_BYTES_MAX: u64 = 1 << 20;
 
 /// The component of a project: the adapter in it.
-pub(super) fn build(language: Language, home: &Path) -> Result<Compiled, ProjectError> {
-    let component = adapter::of(language, home)?;
+pub(super) fn build(language: Language, home: &Path, progress: &mut dyn FnMut(&str)) -> Result<Compiled, ProjectError> {
+    let component = adapter::of(language, home, progress)?;
     let sdk = format!("attorn-plugin-{} blake3:{}", language.as_str(), blake3::hash(&component).to_hex());
     Ok(Compiled { component, sdk, lock: home.join(language.manifest()) })
 }
 
 /// The settings that go with it, as one text: those of the project's manifest, with the policy's text in them.
-pub(super) fn settings(language: Language, home: &Path) -> Result<String, ProjectError> {
+pub(super) fn settings(
+    language: Language,
+    home: &Path,
+    progress: &mut dyn FnMut(&str),
+) -> Result<String, ProjectError> {
     let path = home.join(language.manifest());
     let refused = |problem: String| ProjectError::Manifest { path: path.clone(), problem };
     let text = read(&path)?;
@@ -44,7 +48,7 @@ pub(super) fn settings(language: Language, home: &Path) -> Result<String, Projec
     let mut settings: Map<String, Value> = serde_json::from_str(&text).map_err(|error| refused(error.to_string()))?;
     let texts = match language {
         Language::Cedar => cedar::texts(home)?,
-        _ => rego::texts(home)?,
+        _ => rego::texts(home, progress)?,
     };
     for (name, value) in texts {
         if settings.insert(name.clone(), value).is_some() {
@@ -62,17 +66,42 @@ pub(super) fn settings(language: Language, home: &Path) -> Result<String, Projec
 
 /// The text of a plain file, and not of what a link leads to.
 fn read(path: &Path) -> Result<String, ProjectError> {
-    let refused = |problem: &str| ProjectError::Manifest { path: path.to_owned(), problem: problem.to_owned() };
-    if !fs::symlink_metadata(path).map_err(file(path))?.is_file() {
-        return Err(refused("it is no plain file"));
+    let bytes = bytes(path, SETTINGS_BYTES_MAX).map_err(|unread| unread.of(path))?;
+    let problem = || ProjectError::Manifest { path: path.to_owned(), problem: "it is no UTF-8".to_owned() };
+    String::from_utf8(bytes).map_err(|_| problem())
+}
+
+/// Why there are no bytes of a file.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    #[error("it cannot be read: {0}")]
+    Io(io::Error),
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Unread {
+    fn of(self, path: &Path) -> ProjectError {
+        let path = path.to_owned();
+        match self {
+            Self::Io(source) => ProjectError::File { path, source },
+            Self::Refused(problem) => ProjectError::Manifest { path, problem },
+        }
+    }
+}
+
+/// The bytes of a plain file that has no more than these, and not of what a link leads to.
+fn bytes(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Unread> {
+    if !fs::symlink_metadata(path).map_err(Unread::Io)?.is_file() {
+        return Err(Unread::Refused("it is no plain file".to_owned()));
     }
     let mut bytes = Vec::new();
-    let opened = fs::File::open(path).map_err(file(path))?;
-    opened.take(SETTINGS_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(file(path))?;
-    if bytes.len() as u64 > SETTINGS_BYTES_MAX {
-        return Err(refused(&format!("it has more than {SETTINGS_BYTES_MAX} bytes")));
+    let opened = fs::File::open(path).map_err(Unread::Io)?;
+    opened.take(bytes_max + 1).read_to_end(&mut bytes).map_err(Unread::Io)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(Unread::Refused(format!("it has more than {bytes_max} bytes")));
     }
-    String::from_utf8(bytes).map_err(|_| refused("it is no UTF-8"))
+    Ok(bytes)
 }
 
 /// A text as the adapters take it: its lines, which people can read and compare in settings. Joined they are the text.

@@ -1,18 +1,19 @@
 //! Links in the documents of an SDK. Some lead to what lies beside it in Attorn's sources, and a new project has none of that:
-//! there the name of the file stands in the place of the link.
+//! there the path of the file, from the top of those sources, stands in the place of the link.
 
-/// A document at this place in a project, without the links that lead to no file of it.
-pub(super) fn within(document: &str, place: &str, is_there: impl Fn(&str) -> bool) -> String {
+/// A document at this place in a project, and at this one in Attorn's sources, without the links that lead to no file of
+/// the project.
+pub(super) fn within(document: &str, place: &str, in_sources: &str, is_there: impl Fn(&str) -> bool) -> String {
     let mut is_code = false;
     let mut text = String::with_capacity(document.len());
     for line in document.split_inclusive('\n') {
         is_code ^= line.starts_with("```");
-        text += &if is_code { line.to_owned() } else { of_line(line, place, &is_there) };
+        text += &if is_code { line.to_owned() } else { of_line(line, place, in_sources, &is_there) };
     }
     text
 }
 
-fn of_line(line: &str, place: &str, is_there: &impl Fn(&str) -> bool) -> String {
+fn of_line(line: &str, place: &str, in_sources: &str, is_there: &impl Fn(&str) -> bool) -> String {
     let (mut text, mut rest) = (String::new(), line);
     while let Some(link) = next(rest) {
         let Link { before, label, target, after } = link;
@@ -20,8 +21,7 @@ fn of_line(line: &str, place: &str, is_there: &impl Fn(&str) -> bool) -> String 
         if path.is_empty() || target.contains("://") || is_there(&resolved(place, path)) {
             text += &rest[..rest.len() - after.len()];
         } else {
-            let name = path.rsplit('/').next().unwrap_or(path);
-            text.extend([before, label, " (`", name, "` in Attorn's sources)"]);
+            text.extend([before, label, " (`", &resolved(in_sources, path), "` in Attorn's sources)"]);
         }
         rest = after;
     }
@@ -73,13 +73,14 @@ mod tests {
         for (text, expect) in [
             ("", ""),
             ("[`a.h`](a.h), [all](../../README.md#x)\n", "[`a.h`](a.h), [all](../../README.md#x)\n"),
-            ("see [cases](../CASES.md).", "see cases (`CASES.md` in Attorn's sources)."),
+            ("see [cases](../CASES.md).", "see cases (`sdk/policy/CASES.md` in Attorn's sources)."),
             ("[a](../../../README.md#b) c [d](./a.h) e", "a (`README.md` in Attorn's sources) c [d](./a.h) e"),
+            ("[a](../rust/README.md), b", "a (`sdk/policy/rust/README.md` in Attorn's sources), b"),
             ("[a](https://x.example/b) [c](#d) [e](include/)", "[a](https://x.example/b) [c](#d) [e](include/)"),
             ("a](b) [c](d", "a](b) [c](d"),
-            ("```c\na[0](b)\n```\n[c](d)\n", "```c\na[0](b)\n```\nc (`d` in Attorn's sources)\n"),
+            ("```c\na[0](b)\n```\n[c](d)\n", "```c\na[0](b)\n```\nc (`sdk/policy/c/d` in Attorn's sources)\n"),
         ] {
-            assert_eq!(within(text, "vendor/sdk/README.md", is_there), expect);
+            assert_eq!(within(text, "vendor/sdk/README.md", "sdk/policy/c/README.md", is_there), expect);
         }
     }
 }

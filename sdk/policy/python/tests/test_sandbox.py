@@ -13,8 +13,9 @@ CHANCE = "a policy has no source of random numbers: each decision has to come ou
 def closed(code):
     """What a program says that runs after the sandbox was closed."""
     text = f"import sys; sys.path.insert(0, {str(SRC)!r})\nfrom attorn_policy import errors, log, sandbox\n"
-    text += "lines = []; log.connect(lambda level, text: lines.append((level.name, text)))\nout = sys.stdout\n"
-    text += "sandbox.close()\ntry:\n" + "".join(f"    {line}\n" for line in code.splitlines())
+    text += "out = sys.stdout\nsandbox.close()\nlog.info('nobody listens'); print('nor now')\n"
+    text += "lines = []; log.connect(lambda level, text: lines.append((level.name, text)))\n"
+    text += "try:\n" + "".join(f"    {line}\n" for line in code.splitlines())
     text += "except BaseException as error:\n    out.write(errors.text_of(error))\nout.write(repr(lines))\n"
     done = subprocess.run([sys.executable, "-B", "-c", text], capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
     return done.stdout
@@ -59,4 +60,15 @@ class Sandbox(unittest.TestCase):
         assert closed("print('a', 1)\nprint('b', end='')\nprint('c')\nprint('d', file=sys.stderr)") == str(
             [("INFO", "a 1"), ("INFO", "bc"), ("WARN", "d")]
         )
+        # What nobody ended is a line when the call ends, and once.
+        assert closed("print('a', end='')") == "[]"
+        ended = "print('a', end='')\nprint('b\\nc', end='', file=sys.stderr)\nsandbox.flush(); sandbox.flush()"
+        assert closed(ended) == str([("WARN", "b"), ("INFO", "a"), ("WARN", "c")])
+        flushed = "print('a', end='')\nprint(end='', flush=True)\nprint('b')"
+        assert closed(flushed) == str([("INFO", "a"), ("INFO", "b")])
+        # Half a character is none, and no line grows for ever.
+        assert closed("print('\\ud800')") == str([("INFO", "?")])
+        long = "for _ in range(9): print('a' * 9000, end='')\nsandbox.flush()\nlines = len(lines[0][1])"
+        assert closed(long) == "16384"
+        assert closed("class A:\n    __str__ = None\nlog.info(A())\nprint(A())").startswith("TypeError")
         assert closed("input()").startswith("a policy is asked once, and asks nobody")

@@ -26,6 +26,19 @@ class Outer:
             raise ValueError("at `name`: it is bad")
 
 
+@dataclass(frozen=True)
+class Left:
+    """Fields that are `None` where they are left out, of types that have a part and are no union."""
+
+    actions: list[str] = None
+    kind: Literal["a"] = None
+    amounts: dict[str, int] = None
+    several: Annotated[tuple[int, ...], Length(1, 2)] = None
+    limit: int = None
+    anything: object = None
+    few: Annotated[list[str] | None, Length(1, 2)] = None
+
+
 def read(value, kind=Outer):
     return read_json("settings", json.dumps(value), kind)
 
@@ -39,6 +52,32 @@ class Shapes(unittest.TestCase):
         assert read({"a": None}, dict[str, int | None]) == {"a": None}
         assert read(3, float) == 3.0
         assert read([{"a": 1}], object) == [{"a": 1}]
+
+    def test_a_field_that_is_none_where_it_is_left_out_is_still_of_its_type(self):
+        assert read({}, Left) == Left()
+        whole = {"actions": ["a.b"], "kind": "a", "amounts": {"x": 1}, "several": [1], "limit": 2, "few": ["a"]}
+        assert read(whole, Left) == Left(**{**whole, "several": (1,)})
+        # What nobody looked at may be anything, `null` too.
+        for value in (None, [1], "x", {}):
+            assert read({"anything": value}, Left).anything == value
+        for value, problem in (
+            ({"actions": "a.b"}, "settings: at `actions`: a text, expected a list"),
+            ({"actions": None}, "settings: at `actions`: null, expected a list"),
+            ({"kind": "b"}, 'settings: at `kind`: "b", expected one of `a`'),
+            ({"amounts": {"x": "1"}}, "settings: at `amounts.x`: a text, expected a whole number"),
+            ({"several": 1}, "settings: at `several`: a number, expected a list"),
+            ({"several": []}, "settings: at `several`: it has 0 entries, and 1 to 2 are expected"),
+            ({"few": None}, "settings: at `few`: null, expected a list"),
+            ({"few": "ab"}, "settings: at `few`: a text, expected a list"),
+            ({"few": []}, "settings: at `few`: it has 0 entries"),
+        ):
+            with self.assertRaises(PolicyError) as raised:
+                read(value, Left)
+            assert problem in str(raised.exception), raised.exception
+        properties = shape_of(Left).schema["properties"]
+        assert properties["actions"] == {"type": "array", "items": {"type": "string"}}
+        assert (properties["kind"], properties["anything"]) == ({"enum": ["a"]}, {})
+        assert properties["few"]["items"] == {"type": "string"}
 
     def test_what_does_not_fit_is_told_with_its_path(self):
         good = {"name": "x", "inner": {"count": 1}}
@@ -64,6 +103,8 @@ class Shapes(unittest.TestCase):
                 read(value)
             assert problem in str(raised.exception), raised.exception
         for value, kind, problem in (
+            ({"a": [10**400]}, dict[str, list[float]], "settings: at `a[0]`: a number that is too large"),
+            (-(10**400), float, "settings: a number that is too large"),
             (2**53, int, "beyond what every reader of JSON holds exactly"),
             ("1", bool, "a text, expected `true` or `false`"),
             ("x", Annotated[str, Check(lambda text: f"{text} is wrong")], "settings: x is wrong"),

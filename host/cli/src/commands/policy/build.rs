@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use attorn_toolchain::project::{self, BuildError, Made, ProjectError};
+use attorn_toolchain::template::Language;
 use clap::Args;
 use serde_json::json;
 
@@ -60,9 +61,12 @@ impl Build {
 pub(super) fn failed(output: &Output, error: &ProjectError) -> Failure {
     match error {
         ProjectError::NoProject { .. } => {
-            Failure::of(error).with_help(
-                "name the directory that holds one, or its `rust`, `typescript`, `c`, `go`, `cedar` or `rego` directory; `attorn policy new NAME --lang rust` (or `typescript`, `c`, `go`, `cedar`, `rego`) makes a new policy; what another tool built is named by `--component FILE` where it is used",
-            )
+            let names: Vec<_> = Language::ALL.iter().map(|language| format!("`{}`", language.as_str())).collect();
+            let names = names.join(", ");
+            Failure::of(error).with_help(format!(
+                "name the directory that holds one, or its directory of a language; `attorn policy new NAME --lang LANG` \
+                 makes a new policy ({names}); what another tool built is named by `--component FILE` where it is used"
+            ))
         }
         ProjectError::NoPolicy(error) => local::not_loaded(error),
         ProjectError::Tool { problem, help } => {

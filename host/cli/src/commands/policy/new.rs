@@ -14,7 +14,7 @@ use crate::output::Output;
 /// Make a small policy that builds, with settings, cases and a README, in a directory of its name.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  attorn policy new listed-actions --lang rust\n  attorn policy new listed-actions --lang typescript\n  attorn policy new listed-actions --lang c\n  attorn policy new listed-actions --lang go\n  attorn policy new listed-actions --lang cedar\n  attorn policy new listed-actions --lang rego\n  attorn policy new listed-actions --lang rust --sdk ../attorn/sdk/policy/rust\n  attorn policy new listed-actions --lang cedar --sdk ../attorn/plugins/cedar"
+    after_help = "Examples:\n  attorn policy new listed-actions --lang rust\n  attorn policy new listed-actions --lang typescript\n  attorn policy new listed-actions --lang c\n  attorn policy new listed-actions --lang go\n  attorn policy new listed-actions --lang python\n  attorn policy new listed-actions --lang cedar\n  attorn policy new listed-actions --lang rego\n  attorn policy new listed-actions --lang rust --sdk ../attorn/sdk/policy/rust\n  attorn policy new listed-actions --lang cedar --sdk ../attorn/plugins/cedar"
 )]
 pub(crate) struct New {
     /// Its name: small letters, digits and `-`
@@ -51,7 +51,7 @@ fn failed(error: &TemplateError) -> Failure {
             Failure { exit: Exit::Usage, ..failure }.with_help("such as `listed-actions`; it is made in this directory")
         }
         TemplateError::Exists { .. } => failure.with_help("nothing is overwritten: choose another name"),
-        TemplateError::NoSdk { language, .. } if language.is_text() => {
+        TemplateError::BadAdapter { language, .. } => {
             let name = language.as_str();
             failure.with_help(format!("`attorn policy build plugins/{name}` in Attorn's sources makes the one for `{name}`: `plugins/{name}/policy.wasm`"))
         }

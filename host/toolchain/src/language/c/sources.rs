@@ -101,6 +101,27 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
+    fn a_directory_that_leads_elsewhere_is_not_copied() {
+        use std::os::unix::fs::symlink;
+
+        for link in ["p/src", "sdk/include", "sdk/src", "sdk/wasm"] {
+            let (top, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let at = |name: &str| top.path().join(name);
+            for name in ["victim/policy.c", "p/src/policy.c", "sdk/include/a.h", "sdk/src/a.c", "sdk/wasm/w.c"] {
+                fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+                fs::write(at(name), "").unwrap();
+            }
+            let copy = || copy(&at("p"), &at("sdk"), to.path()).map(drop).map_err(|error| error.to_string());
+            assert_eq!(copy(), Ok(()));
+            fs::remove_dir_all(at(link)).unwrap();
+            symlink("../victim", at(link)).unwrap();
+            let error = copy().unwrap_err();
+            assert!(error.ends_with(&format!("{link}`: it is no plain directory")), "{link}: {error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn what_is_no_plain_file_is_not_opened() {
         use std::os::unix::fs::symlink;
 

@@ -7,11 +7,11 @@
 
 use attorn_core::PolicyLimits;
 use attorn_engine::{Start, started};
-use wasm_encoder::{ComponentSectionId, RawSection};
-use wasmparser::{Encoding, Parser, Payload};
+use wasm_encoder::ComponentSectionId;
+use wasmparser::{Parser, Payload};
 use wit_component::{Linker, StringEncoding, embed_component_metadata};
 
-use super::super::linked::{closed, in_full, without_export, world};
+use super::super::linked::{closed, in_full, rewritten, without_export, world};
 use super::Files;
 use super::archive::archive;
 use super::symbols::{SYMBOLS, symbols};
@@ -96,46 +96,14 @@ fn older(text: &str, name: &str) -> Result<(wit_parser_python::Resolve, wit_pars
 
 /// The component with another module in the place of the one that exports `mark`.
 fn replaced(component: &[u8], mark: &str, module: &[u8]) -> Result<Vec<u8>, String> {
-    let mut made = wasm_encoder::Component::new();
-    let (mut depth, mut count) = (0_usize, 0_usize);
-    for payload in Parser::new(0).parse_all(component) {
-        let payload = payload.map_err(in_full)?;
-        match &payload {
-            Payload::Version { encoding, .. } => {
-                depth += 1;
-                if depth == 1 && *encoding != Encoding::Component {
-                    return Err("this is no component".to_owned());
-                }
-                continue;
-            }
-            Payload::End(_) => {
-                depth -= 1;
-                continue;
-            }
-            _ if depth != 1 => continue,
-            Payload::ModuleSection { unchecked_range, .. } => {
-                let old = &component[unchecked_range.clone()];
-                let data = if exports(old, mark)? {
-                    count += 1;
-                    module
-                } else {
-                    old
-                };
-                made.section(&RawSection { id: ComponentSectionId::CoreModule.into(), data });
-                continue;
-            }
-            Payload::ComponentSection { unchecked_range, .. } => {
-                let data = &component[unchecked_range.clone()];
-                made.section(&RawSection { id: ComponentSectionId::Component.into(), data });
-                continue;
-            }
-            _ => {}
-        }
-        if let Some((id, range)) = payload.as_section() {
-            made.section(&RawSection { id, data: &component[range] });
-        }
-    }
-    if count == 1 { Ok(made.finish()) } else { Err(format!("{count} of its modules export `{mark}`")) }
+    let mut count = 0_usize;
+    let made = rewritten(component, |payload| {
+        let Payload::ModuleSection { unchecked_range, .. } = payload else { return Ok(None) };
+        let is_marked = exports(&component[unchecked_range.clone()], mark)?;
+        count += usize::from(is_marked);
+        Ok(is_marked.then(|| (ComponentSectionId::CoreModule, module.to_vec())))
+    })?;
+    if count == 1 { Ok(made) } else { Err(format!("{count} of its modules export `{mark}`")) }
 }
 
 fn exports(module: &[u8], name: &str) -> Result<bool, String> {

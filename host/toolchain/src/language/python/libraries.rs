@@ -75,6 +75,11 @@ pub(super) const ARCHIVES: &[Library] = &[
     },
 ];
 
+/// What each of them is known by.
+pub(super) fn digests() -> impl Iterator<Item = &'static str> {
+    LINKED.iter().chain(ARCHIVES).map(|library| library.digest)
+}
+
 /// How what is compressed begins.
 const COMPRESSED: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// No more than the largest of them is decompressed of anything.

@@ -53,30 +53,28 @@ pub(super) fn at(path: &Path) -> Result<String, TemplateError> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::fs;
 
     use super::*;
+    use crate::language::brought::tests::{root, there};
 
     #[test]
     fn no_file_of_the_sdk_is_forgotten() {
-        let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/policy/python/src/attorn_policy");
-        let mut there = BTreeSet::new();
-        for entry in fs::read_dir(sdk).unwrap().map(Result::unwrap) {
-            if entry.file_type().unwrap().is_file() {
-                there.insert(format!("src/attorn_policy/{}", entry.file_name().into_string().unwrap()));
-            }
-        }
-        let listed = FILES.iter().map(|(name, _)| (*name).to_owned()).filter(|name| name.contains('/'));
-        assert_eq!(listed.collect::<BTreeSet<_>>(), there);
+        let is_sdk = |name: &String| name.starts_with("src/") && !name.contains("__pycache__");
+        let listed = FILES.iter().map(|(name, _)| (*name).to_owned());
+        assert_eq!(
+            listed.filter(is_sdk).collect::<BTreeSet<_>>(),
+            there("sdk/policy/python").into_iter().filter(is_sdk).collect()
+        );
     }
 
     #[test]
     fn the_sdk_is_told_by_its_name_and_has_our_version() {
-        let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/policy/python");
+        let sdk = root().join("sdk/policy/python");
         assert!(at(&sdk).unwrap().starts_with('/'));
-        assert_eq!(super::super::read(&sdk.join(MANIFEST)).unwrap().project.version, env!("CARGO_PKG_VERSION"));
-        for other in ["../../sdk/agent/python", "../../plugins/spend-limit/python", "nowhere"] {
-            assert!(at(&Path::new(env!("CARGO_MANIFEST_DIR")).join(other)).is_err(), "{other}");
+        let version = super::super::read(&sdk.join(MANIFEST)).unwrap().project.version;
+        assert_eq!(version.as_deref(), Some(env!("CARGO_PKG_VERSION")));
+        for other in ["sdk/agent/python", "plugins/spend-limit/python", "nowhere"] {
+            assert!(at(&root().join(other)).is_err(), "{other}");
         }
     }
 }

@@ -14,7 +14,7 @@ const POLICY: &str = "policy.py";
 const SDK: &str = "src/attorn_policy";
 /// What the SDK's are called.
 const SDK_NAME: &str = "attorn_policy";
-/// The module that says which are the project's, for the SDK to look into.
+/// The module that says which are the project's, for the SDK to look into, and which version its manifest names.
 const INDEX: &str = "_attorn_project";
 /// Names that are no project's: the SDK's, and what the interpreter imports by itself.
 const TAKEN: [&str; 5] = [SDK_NAME, INDEX, "componentize_py_runtime", "sitecustomize", "usercustomize"];
@@ -45,8 +45,9 @@ pub(super) fn read(home: &Path, sdk: &Path, to: &Path) -> Result<Modules, Projec
     Ok(Modules { own, sdk: modules(sdk, SDK, &to.join("sdk"), SDK_NAME)? })
 }
 
-/// Put them beside the modules of Python's own library. A name that stands for one of these would be another to half of them.
-pub(super) fn add(home: &Path, files: &mut Files, modules: Modules) -> Result<(), ProjectError> {
+/// Put them beside the modules of Python's own library, with the version that the manifest names. A name that stands for
+/// one of these would be another to half of them.
+pub(super) fn add(home: &Path, files: &mut Files, modules: Modules, version: Option<&str>) -> Result<(), ProjectError> {
     let first = |name: &str| name.split(['/', '.']).next().unwrap_or_default().to_owned();
     let mut taken: BTreeSet<String> = files.keys().map(|name| first(name)).collect();
     taken.extend(TAKEN.map(str::to_owned));
@@ -55,7 +56,9 @@ pub(super) fn add(home: &Path, files: &mut Files, modules: Modules) -> Result<()
         return Err(ProjectError::Manifest { path: home.join(DIRECTORY).join(name), problem });
     }
     let names: Vec<_> = modules.own.keys().map(|name| format!("    \"{}\",\n", dotted(name))).collect();
-    files.insert(format!("{INDEX}.py"), format!("MODULES = [\n{}]\n", names.concat()).into_bytes());
+    let version = version.map_or_else(|| "None".to_owned(), |version| format!("\"{version}\""));
+    let index = format!("VERSION = {version}\nMODULES = [\n{}]\n", names.concat());
+    files.insert(format!("{INDEX}.py"), index.into_bytes());
     files.extend(modules.own);
     files.extend(modules.sdk);
     Ok(())
@@ -120,7 +123,7 @@ mod tests {
         let home = top.path().join("p");
         let modules = read(&home, &top.path().join("sdk"), to.path()).map_err(|error| error.to_string())?;
         let mut all = Files::from([("json/__init__.py".to_owned(), Vec::new())]);
-        add(&home, &mut all, modules).map_err(|error| error.to_string())?;
+        add(&home, &mut all, modules, Some("1.2")).map_err(|error| error.to_string())?;
         Ok(all)
     }
 
@@ -146,7 +149,10 @@ mod tests {
             "policy.py",
         ];
         assert_eq!(names, expected);
-        assert_eq!(all["_attorn_project.py"], b"MODULES = [\n    \"a\",\n    \"a.b\",\n    \"policy\",\n]\n");
+        assert_eq!(
+            all["_attorn_project.py"],
+            b"VERSION = \"1.2\"\nMODULES = [\n    \"a\",\n    \"a.b\",\n    \"policy\",\n]\n"
+        );
     }
 
     #[test]
@@ -172,6 +178,29 @@ mod tests {
             assert!(error.contains(problem), "{name}: {error}");
         }
         assert!(archive(&[("p/src/other.py", "")]).unwrap_err().contains("there is no `src/policy.py`"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_that_leads_elsewhere_is_not_copied() {
+        use std::os::unix::fs::symlink;
+
+        for (link, target) in [("p/src", "../victim"), ("sdk/src", "../victim"), ("sdk/src/attorn_policy", "../..")] {
+            let (top, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let at = |name: &str| top.path().join(name);
+            for name in
+                ["victim/policy.py", "victim/attorn_policy/a.py", "p/src/policy.py", "sdk/src/attorn_policy/a.py"]
+            {
+                fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+                fs::write(at(name), "").unwrap();
+            }
+            let read = || read(&at("p"), &at("sdk"), to.path()).err().map(|error| error.to_string());
+            assert_eq!(read(), None);
+            fs::remove_dir_all(at(link)).unwrap();
+            symlink(target, at(link)).unwrap();
+            let error = read().unwrap();
+            assert!(error.ends_with(&format!("{link}`: it is no plain directory")), "{link}: {error}");
+        }
     }
 
     #[cfg(unix)]

@@ -120,6 +120,7 @@ fn snake(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::brought::tests::root;
 
     #[test]
     fn names_are_those_of_the_sdk() {
@@ -145,7 +146,7 @@ mod tests {
         assert!(results.iter().all(|both| *both == (true, true)));
         assert_eq!(metadata.import_funcs.len(), 1, "the log has the number 0 in the SDK");
 
-        let sdk = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/policy/python/src/attorn_policy");
+        let sdk = root().join("sdk/policy/python/src/attorn_policy");
         let text = ["contract.py", "context.py"].map(|name| std::fs::read_to_string(sdk.join(name)).unwrap()).concat();
         for (_, name, fields) in &records {
             let (_, class) = text.split_once(&format!("\nclass {name}:\n")).unwrap_or_else(|| panic!("no `{name}`"));

@@ -27,7 +27,9 @@
   ;; The name of the one directory that was opened before.
   (data $root "/")
   (global $archive_bytes i64 (i64.const {{bytes}}))
-  ;; Streams are counted; each has a place for how far it was read.
+  ;; Streams are counted, and each has a place for how far it was read. There are 16
+  ;; places, and the stream after them takes that of the first: the interpreter opens a stream for each read, and reads
+  ;; from no earlier one again.
   (global $streams (mut i32) (i32.const 0))
 
   ;; What starts it, as the toolchain calls it.
@@ -130,7 +132,7 @@
     (if (i32.ne (local.get $directory) (i32.const 1)) (then (return (i32.const 0))))
     (if (i32.and (i32.eq (local.get $bytes) (i32.const 1)) (i32.eq (i32.load8_u (local.get $path)) (i32.const 0x2e)))
       (then (return (i32.const 1))))
-    (if (i32.and (i32.eqz (local.get $bytes)) (i32.const 1)) (then (return (i32.const 1))))
+    (if (i32.eqz (local.get $bytes)) (then (return (i32.const 1))))
     (if (i32.or (i32.ne (local.get $bytes) (i32.const 6)) (i64.eqz (global.get $archive_bytes)))
       (then (return (i32.const 0))))
     ;; `pyth`, `on`.

@@ -1,11 +1,10 @@
 //! The adapters: where they lie in a project, and where a new project has its own from.
 
-use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use attorn_engine::check_component;
 
+use super::{Unread, bytes};
 use crate::doctor::Tool;
 use crate::language::Language;
 use crate::project::{COMPONENT, ProjectError};
@@ -20,12 +19,17 @@ fn place(language: Language) -> String {
     format!("vendor/{}.wasm", language.as_str())
 }
 
-/// That of a project.
-pub(super) fn of(language: Language, home: &Path) -> Result<Vec<u8>, ProjectError> {
-    let path = home.join(place(language));
-    let bytes = read(&path).map_err(|source| ProjectError::File { path: path.clone(), source })?;
-    let problem = || ProjectError::Manifest { path: path.clone(), problem: "it is no plain file".to_owned() };
-    bytes.ok_or_else(problem)
+/// That of a project. Where this program has another one beside it, that is said: an old adapter stays for ever otherwise.
+pub(super) fn of(language: Language, home: &Path, progress: &mut dyn FnMut(&str)) -> Result<Vec<u8>, ProjectError> {
+    let place = place(language);
+    let path = home.join(&place);
+    let own = bytes(&path, BYTES_MAX).map_err(|unread| unread.of(&path))?;
+    let other = beside(language).filter(|path| chosen(path).is_ok_and(|bytes| bytes != own));
+    if let Some(other) = other {
+        let other = other.display();
+        progress(&format!("`{place}` is another adapter than `{other}`: copy that one there to have it"));
+    }
+    Ok(own)
 }
 
 /// What a new project gets: the one of this file, or of this plugin's directory where it was built; else the one that lies
@@ -39,14 +43,13 @@ pub(in crate::language) fn brought(
         Some(path) => path.to_owned(),
         None => beside(language).ok_or(TemplateError::NoAdapter { language })?,
     };
-    let bytes = read(&path).ok().flatten().filter(|bytes| check_component(bytes).is_ok());
-    let bytes = bytes.ok_or(TemplateError::NoSdk { path, language })?;
+    let bytes = taken(&path).map_err(|problem| TemplateError::BadAdapter { path, language, problem })?;
     Ok((place(language), bytes))
 }
 
-/// What `doctor` says: a project that is there needs nothing, and a new one its adapter.
+/// What `doctor` says: a project that is there needs nothing, and a new one its adapter, if `new` would take it.
 pub(in crate::language) fn tools(language: Language) -> Vec<Tool> {
-    let found = beside(language).map(|path| path.display().to_string());
+    let found = beside(language).filter(|path| taken(path).is_ok()).map(|path| path.display().to_string());
     vec![Tool { language, name: "adapter", found, install: INSTALL }]
 }
 
@@ -56,15 +59,18 @@ fn beside(language: Language) -> Option<PathBuf> {
     let directory = program.parent()?;
     let name = format!("{}.wasm", language.as_str());
     let places = [directory.join("components"), directory.parent()?.join("wasm/components")];
-    places.map(|place| place.join(&name)).into_iter().find(|path| path.is_file())
+    places.map(|place| place.join(&name)).into_iter().find(|path| path.exists())
 }
 
-/// The bytes of a plain file that is not too long; none of anything else.
-fn read(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    if !fs::symlink_metadata(path)?.is_file() {
-        return Ok(None);
-    }
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= BYTES_MAX))
+/// An adapter that `new` takes.
+fn taken(path: &Path) -> Result<Vec<u8>, String> {
+    let bytes = chosen(path).map_err(|unread| unread.to_string())?;
+    check_component(&bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+/// What whoever has this program chose. They may have put a link there; in a project, which may be a stranger's, nothing
+/// follows one.
+fn chosen(path: &Path) -> Result<Vec<u8>, Unread> {
+    bytes(&path.canonicalize().map_err(Unread::Io)?, BYTES_MAX)
 }

@@ -36,7 +36,14 @@ impl Home {
     }
 
     fn build(&self) -> Result<project::Made, String> {
-        project::build(&self.path(""), &mut |line| panic!("{line}")).map_err(|error| error.to_string())
+        self.build_saying().0
+    }
+
+    /// With what it says meanwhile.
+    fn build_saying(&self) -> (Result<project::Made, String>, Vec<String>) {
+        let mut said = Vec::new();
+        let made = project::build(&self.path(""), &mut |line| said.push(line.to_owned()));
+        (made.map_err(|error| error.to_string()), said)
     }
 
     fn settings(&self) -> Value {
@@ -125,7 +132,7 @@ fn what_would_not_count_is_refused_and_nothing_is_written() {
     fs::remove_file(rego.path("policy/listed.rego")).unwrap();
     rego.refused("there is no `*.rego` in");
     fs::remove_dir_all(rego.path("policy")).unwrap();
-    rego.refused("cannot read `");
+    rego.refused("listed/policy`");
     for home in [&cedar, &Home::new(Language::Rego)] {
         let manifest = home.language.manifest();
         let brought = if home.language == Language::Cedar { "policies" } else { "modules" };
@@ -145,6 +152,46 @@ fn what_would_not_count_is_refused_and_nothing_is_written() {
 }
 
 #[test]
+fn a_module_that_is_not_in_force_or_no_source_is_refused_and_what_is_left_out_is_said() {
+    let rego = Home::new(Language::Rego);
+    let strays = ["deny.rego", "lib/deny.rego", "policy.rego", "lib/deny_test.rego"];
+    let hidden = ["policy/.manifest", "policy/node_modules/a.rego", "policy/__pycache__/deep/data.json"];
+    for (names, problem) in [(&strays[..], "it would not be in force"), (&hidden, "it would count, and hidden files")] {
+        for name in names {
+            fs::create_dir_all(rego.path(name).parent().unwrap()).unwrap();
+            rego.write(name, if name.ends_with("rego") { "package attorn\n" } else { r#"{ "roots": [""] }"# });
+            rego.refused(&format!("{name}`: {problem}"));
+            fs::remove_file(rego.path(name)).unwrap();
+        }
+    }
+    rego.write("policy/notes.txt", "");
+    let (made, mut said) = rego.build_saying();
+    said.sort();
+    assert_eq!(
+        said,
+        ["left out: `listed_test.rego` tests others", "left out: `notes.txt` is neither a module nor `data.json`"]
+    );
+    made.unwrap();
+    let (made, said) = Home::new(Language::Cedar).build_saying();
+    assert!(made.is_ok() && said.is_empty(), "{said:?}");
+}
+
+#[test]
+fn a_directory_of_modules_that_is_a_link_or_an_archive_is_refused() {
+    let rego = Home::new(Language::Rego);
+    let elsewhere = rego.directory.path().join("elsewhere");
+    fs::rename(rego.path("policy"), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, rego.path("policy")).unwrap();
+    rego.refused("listed/policy`: it is no plain directory");
+    fs::remove_file(rego.path("policy")).unwrap();
+    rego.write("policy", "an archive");
+    rego.refused("listed/policy`: it is no plain directory");
+    fs::remove_file(rego.path("policy")).unwrap();
+    fs::rename(&elsewhere, rego.path("policy")).unwrap();
+    rego.build().unwrap();
+}
+
+#[test]
 fn nothing_but_plain_files_is_read() {
     let cedar = Home::new(Language::Cedar);
     for name in ["cedar.json", "policy.cedar", "schema.cedarschema", "vendor/cedar.wasm"] {
@@ -159,6 +206,8 @@ fn nothing_but_plain_files_is_read() {
     cedar.build().unwrap();
     cedar.write("vendor/cedar.wasm", "no component");
     assert_eq!(cedar.build().unwrap_err(), "what was built is no policy for this version");
+    fs::File::options().write(true).open(cedar.path("vendor/cedar.wasm")).unwrap().set_len((32 << 20) + 1).unwrap();
+    assert!(cedar.build().unwrap_err().ends_with("vendor/cedar.wasm`: it has more than 33554432 bytes"));
     fs::remove_file(cedar.path("vendor/cedar.wasm")).unwrap();
     assert!(cedar.build().unwrap_err().contains("vendor/cedar.wasm"));
 }
@@ -169,15 +218,30 @@ fn no_project_is_made_without_its_adapter() {
         let within = tempfile::tempdir().unwrap();
         let adapter = within.path().join("adapter.wasm");
         let new = NewPolicy { name: "listed", within: within.path(), language, sdk: Some(&adapter) };
-        let no_sdk = |sdk| matches!(create(&NewPolicy { sdk: Some(sdk), ..new }), Err(TemplateError::NoSdk { .. }));
-        assert!(no_sdk(&adapter), "there is none");
+        let refused = |sdk, problem: &str| {
+            let error = create(&NewPolicy { sdk: Some(sdk), ..new }).unwrap_err();
+            assert!(matches!(error, TemplateError::BadAdapter { .. }), "{error:?}");
+            let error = error.to_string();
+            assert!(error.contains("` is not the SDK of this language: ") && error.contains(problem), "{error}");
+        };
+        refused(&adapter, "it cannot be read: No such file or directory");
         fs::write(&adapter, "no component").unwrap();
-        assert!(no_sdk(&adapter) && no_sdk(within.path()), "it is none, and in the directory there is none");
+        refused(&adapter, "it does not begin as WebAssembly does");
+        refused(within.path(), "it cannot be read: No such file or directory");
+        fs::File::options().write(true).open(&adapter).unwrap().set_len((32 << 20) + 1).unwrap();
+        refused(&adapter, "it has more than 33554432 bytes");
+        refused(Path::new("/dev/null"), "it is no plain file");
         assert!(!within.path().join("listed").exists());
         // That of a plugin's directory, where it was built.
         fs::write(within.path().join("policy.wasm"), component()).unwrap();
         create(&NewPolicy { sdk: Some(within.path()), ..new }).unwrap();
         let kept = within.path().join("listed/vendor").join(format!("{}.wasm", language.as_str()));
-        assert_eq!(fs::read(kept).unwrap(), component());
+        assert_eq!(fs::read(&kept).unwrap(), component());
+        // Whoever names one may name a link to it; what goes into the project is a file.
+        let link = within.path().join("link.wasm");
+        std::os::unix::fs::symlink("policy.wasm", &link).unwrap();
+        fs::remove_dir_all(within.path().join("listed")).unwrap();
+        create(&NewPolicy { sdk: Some(&link), ..new }).unwrap();
+        assert!(fs::symlink_metadata(&kept).unwrap().is_file());
     }
 }

@@ -10,13 +10,13 @@ from . import sandbox
 sandbox.close()
 
 import _ast
+import importlib
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, ClassVar, TypeVar
 
-import _strptime  # Imported by the interpreter when somebody reads a time.
-from _attorn_project import MODULES
+from _attorn_project import MODULES, VERSION
 from componentize_py_runtime import call_import
 from componentize_py_types import Err
 
@@ -30,7 +30,40 @@ T = TypeVar("T")
 
 # The one function of the host, by its number.
 _LOG = 0
-_ONLY_AST = 0x400
+
+# What Python's own modules and the interpreter import at their first call, when the files are gone. Of encodings these
+# are the usual ones: there are more than a hundred.
+_LATER = (
+    "_pylong",
+    "_strptime",
+    "copy",
+    "decimal",
+    "hashlib",
+    "heapq",
+    "unicodedata",
+    "weakref",
+    *(
+        f"encodings.{name}"
+        for name in (
+            "ascii",
+            "base64_codec",
+            "cp1252",
+            "hex_codec",
+            "idna",
+            "iso8859_1",
+            "iso8859_15",
+            "latin_1",
+            "punycode",
+            "raw_unicode_escape",
+            "unicode_escape",
+            "utf_16",
+            "utf_16_be",
+            "utf_16_le",
+            "utf_32",
+            "utf_8_sig",
+        )
+    ),
+)
 
 
 class Refused(BaseException):
@@ -50,6 +83,9 @@ def _policy() -> Written[Any]:
     written = getattr(module, "decide", None)
     if not isinstance(written, Written):
         raise Refused("`src/policy.py` has to define `decide`, with `@define_policy(…)` above it")
+    version = written.description.version
+    if VERSION not in (None, version):
+        raise Refused(f"`pyproject.toml` says version `{VERSION}`, and the policy `{version}`: they have to be the same")
     return written
 
 
@@ -69,7 +105,7 @@ def _import_later(module: ModuleType) -> None:
     assert module.__spec__ is not None
     assert module.__spec__.loader is not None
     source = module.__spec__.loader.get_source(module.__name__)  # type: ignore[attr-defined]
-    tree = compile(source, module.__file__ or module.__name__, "exec", _ONLY_AST)
+    tree = compile(source, module.__file__ or module.__name__, "exec", _ast.PyCF_ONLY_AST)
     for node, is_optional in _imports(tree, False):
         try:
             _import(module, node)
@@ -93,10 +129,14 @@ def _import(module: ModuleType, node: Any) -> None:
 
 
 def _imports(tree: Any, is_optional: bool) -> Iterator[tuple[Any, bool]]:
-    """Each import below, and whether its failure is caught there, or it is for a checker of types alone."""
+    """Each import below, and whether somebody counts with its failure, or it is for a checker of types alone.
+
+    Where a `try` catches anything, so is what stands in its `except`: that is imported where the other is not there.
+    """
+    is_caught = isinstance(tree, _ast.Try | _ast.TryStar) and bool(tree.handlers)
     for name in tree._fields:
         value = getattr(tree, name, None)
-        within = is_optional or (isinstance(tree, _ast.Try) and name == "body") or _is_for_types(tree)
+        within = is_optional or is_caught or (name == "body" and _is_for_types(tree))
         for node in value if isinstance(value, list) else [value]:
             if isinstance(node, _ast.Import | _ast.ImportFrom):
                 yield node, within
@@ -151,9 +191,13 @@ def _clean(call: Callable[[], T]) -> T:
         return call()
     except BaseException as error:
         raise Err(_said(error)) from None
+    finally:
+        sandbox.flush()
 
 
-# What is written while a policy is built belongs to no decision.
-log.connect(lambda *_: None)
+for _name in _LATER:
+    importlib.import_module(_name)
 _WRITTEN = _policy()
+# What is written while a policy is built belongs to no decision.
+sandbox.flush()
 log.connect(lambda level, message: call_import(_LOG, [level, message]))

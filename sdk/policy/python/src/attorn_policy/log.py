@@ -2,7 +2,8 @@
 
 What is written is kept with the decision record, within the policy's `log_bytes_max`; it never reaches the agent. In
 the sandbox it goes to the host, elsewhere to standard error. Log from `decide`: what is written before belongs to no
-decision, and may be lost. Nothing that is given makes it raise: a failure denies, and no log line is worth that.
+decision, and may be lost. Nothing that is given makes it raise: a failure denies, and no log line is worth that. What
+is printed comes here line by line (see `sandbox`), but `print` itself raises where something cannot be made a text.
 """
 
 import sys
@@ -10,7 +11,8 @@ from collections.abc import Callable
 
 from .contract import Level
 
-_LINE_MAX = 16 << 10
+LINE_MAX = 16 << 10
+"""The most characters of a line; what is longer is cut."""
 
 HostLog = Callable[[Level, str], None]
 
@@ -44,7 +46,7 @@ def error(*given: object) -> None:
 
 def write(level: Level, *given: object) -> None:
     """One line of what was given, at this level."""
-    line = " ".join(_word(one) for one in given)[:_LINE_MAX]
+    line = " ".join(_word(one) for one in given)[:LINE_MAX]
     _host(level, line.encode("utf-8", "replace").decode())
 
 

@@ -44,7 +44,11 @@ _GIVEN_A_TIME = {"localtime": 0, "gmtime": 0, "ctime": 0, "asctime": 0, "strftim
 
 
 def close() -> None:
-    """Take clock and chance away. For the component around a policy; in tests, nothing is taken away."""
+    """Take clock and chance away. For the component around a policy; in tests, nothing is taken away.
+
+    What is written goes nowhere until somebody connects the log: where it went before is what is printed to.
+    """
+    log.connect(lambda *_: None)
     for name in _CLOCKS:
         if hasattr(time, name):
             setattr(time, name, _refuse(CLOCK))
@@ -52,9 +56,15 @@ def close() -> None:
         if hasattr(time, name):
             setattr(time, name, _given(getattr(time, name), at))
     _no_chance()
-    printed: Any = _Printed(Level.INFO)
-    sys.stdout, sys.stderr = printed, _Printed(Level.WARN)
+    for name, stream in _STREAMS.items():
+        setattr(sys, name, stream)
     builtins.input = _refuse("a policy is asked once, and asks nobody")
+
+
+def flush() -> None:
+    """Write what was begun and not ended, so that nothing of a call is left behind or is another call's."""
+    for stream in _STREAMS.values():
+        stream.flush()
 
 
 def _refuse(why: str) -> Callable[..., NoReturn]:
@@ -107,10 +117,17 @@ class _Printed(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        *lines, self._begun = (self._begun + text).split("\n")
+        *lines, begun = (self._begun + text).split("\n")
+        self._begun = begun[: log.LINE_MAX]
         for line in lines:
             log.write(self._level, line)
         return len(text)
 
     def flush(self) -> None:
-        """There is nothing to wait for: a line is written when it ends."""
+        """What was begun is a line, too, although nobody ended it."""
+        begun, self._begun = self._begun, ""
+        if begun:
+            log.write(self._level, begun)
+
+
+_STREAMS = {"stdout": _Printed(Level.INFO), "stderr": _Printed(Level.WARN)}

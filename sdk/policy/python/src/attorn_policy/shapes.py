@@ -122,7 +122,10 @@ def _plain(kind: type, expected: str, schema: Schema) -> Shape:
 
 def _number(value: object, path: str) -> object:
     if type(value) is int or type(value) is float:
-        return float(value)  # What is too large for one is infinite.
+        try:
+            return float(value)
+        except OverflowError:
+            raise _wrong(path, "a number that is too large") from None
     raise _wrong(path, f"{_kind(value)}, expected a number")
 
 
@@ -156,8 +159,7 @@ def _composed(kind: Any) -> Shape:
         return _named(shape_of(parts[1]))
     if origin is Literal and all(isinstance(one, str) for one in parts):
         return _one_of(parts)
-    is_union = origin is Union or origin is types.UnionType
-    if is_union and len(parts) == 2 and types.NoneType in parts:
+    if _is_union(kind) and len(parts) == 2 and types.NoneType in parts:
         return _or_none(shape_of(next(one for one in parts if one is not types.NoneType)))
     raise TypeError(f"`{getattr(kind, '__name__', kind)}` cannot be read from JSON: see `attorn_policy.shapes`")
 
@@ -232,13 +234,20 @@ def _is_required(field: "dataclasses.Field[Any]") -> bool:
 def _field_shape(kind: Any, field: "dataclasses.Field[Any]") -> Shape:
     """A field that is `None` where its member is missing reads no `null`: there is one way to leave it out."""
     shape = shape_of(kind)
-    return cast("Shape", shape.schema and _without_null(kind, shape)) if field.default is None else shape
+    return _without_null(kind, shape) if field.default is None else shape
 
 
 def _without_null(kind: Any, shape: Shape) -> Shape:
-    base, more = (get_args(kind)[0], list(get_args(kind)[1:])) if get_origin(kind) is Annotated else (kind, [])
+    base, *more = get_args(kind) if get_origin(kind) is Annotated else (kind,)
+    # Only of a union: the part of a list is not what the list is read by.
+    if not _is_union(base):
+        return shape
     parts = [one for one in get_args(base) if one is not types.NoneType]
     return _narrowed(kind, shape_of(parts[0]), more) if len(parts) == 1 else shape
+
+
+def _is_union(kind: Any) -> bool:
+    return get_origin(kind) in (Union, types.UnionType)
 
 
 def _narrowed(kind: Any, shape: Shape, more: list[Any]) -> Shape:
