@@ -26,11 +26,11 @@ const EPOCHS_LOOKED_AT: usize = 4_096;
 
 /// The most that any of them says, of a store that nobody has open.
 pub(crate) fn look(config: &Config) -> Result<Option<Seen>, ServeError> {
-    let found = beside(config, Store::known_log(&config.data_dir).as_ref()).map_err(unread)?;
+    let found = beside(config, Store::known_log(&config.data_dir).as_ref()).map_err(|error| unread(&error))?;
     Ok(found.map(|found| found.seen))
 }
 
-fn unread(error: io::Error) -> ServeError {
+fn unread(error: &io::Error) -> ServeError {
     ServeError::Start(format!("nobody can see how long the log was: {error}"))
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn beside(config: &Config, known: Option<&KnownLog>) -> io::Result<Op
 pub(crate) async fn check(config: &Config, store: &Store, signer: &CheckpointSigner) -> Result<(), ServeError> {
     high_water::check(&config.high_water, store, signer).await?;
     let head = store.log_head().map_err(Failure::from)?;
-    let newest = newest_epoch(&config.data_dir).map_err(unread)?;
+    let newest = newest_epoch(&config.data_dir).map_err(|error| unread(&error))?;
     let Some(epoch) = newest.filter(|epoch| *epoch > head.epoch) else { return Ok(()) };
     let (found, seen) = (Origin::of(&head.log_id, head.epoch), Origin::of(&head.log_id, epoch));
     Err(HighWaterError::LaterEpoch { path: published_in(&config.data_dir, epoch), found, seen }.into())

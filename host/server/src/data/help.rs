@@ -89,7 +89,8 @@ fn held_back_help(error: &RepairError) -> Option<&'static str> {
     match error {
         RepairError::EngineUnread(_) => Some(UNREAD_HELP),
         RepairError::EngineAhead { .. } => Some(AHEAD_HELP),
-        _ => Some(BEHIND_HELP),
+        RepairError::Behind { .. } => Some(BEHIND_HELP),
+        _ => None,
     }
 }
 
