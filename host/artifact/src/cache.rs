@@ -114,12 +114,22 @@ impl Cache {
         Ok(Self { directory, key, bytes_max, pins: Pins::default() })
     }
 
-    /// Whether the directory is this user's, and nobody else may write in it.
+    /// The same cache, if its directory is this user's, and nobody else may write in it, nor put another in its place.
     #[must_use]
-    pub fn is_of_its_owner_alone(&self) -> bool {
-        fs::symlink_metadata(&self.directory).is_ok_and(|found| {
-            found.is_dir() && found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o022 == 0
-        })
+    pub fn of_its_owner_alone(self) -> Option<Self> {
+        let user = rustix::process::geteuid().as_raw();
+        // Whatever links lead there are not asked again.
+        let directory = self.directory.canonicalize().ok()?;
+        let is_alone = directory.ancestors().all(|path| {
+            let is_the_cache = path == directory;
+            fs::symlink_metadata(path).is_ok_and(|found| {
+                let is_of_them = found.uid() == user || found.uid() == 0 && !is_the_cache;
+                // Where everybody may write, and nobody may rename what is another's, it stays where it is.
+                let is_closed = found.mode() & 0o022 == 0 || found.mode() & 0o1000 != 0 && !is_the_cache;
+                found.is_dir() && is_of_them && is_closed
+            })
+        });
+        is_alone.then_some(Self { directory, ..self })
     }
 
     /// Say that this artifact is in use.

@@ -129,16 +129,26 @@ fn a_cache_that_cannot_be_written_loses_nothing() {
 }
 
 #[test]
-fn a_directory_in_which_others_may_write_is_not_of_its_owner_alone() {
-    let directory = tempfile::tempdir().unwrap();
-    let cache = cache_in(directory.path(), 1 << 20);
-    assert!(cache.is_of_its_owner_alone());
-    for (mode, is_alone) in [(0o720, false), (0o702, false), (0o755, true)] {
-        fs::set_permissions(&cache.directory, fs::Permissions::from_mode(mode)).unwrap();
-        assert_eq!(cache.is_of_its_owner_alone(), is_alone, "{mode:o}");
+fn a_directory_in_which_or_above_which_others_may_write_is_not_of_its_owner_alone() {
+    let top = tempfile::tempdir().unwrap();
+    let above = top.path().join("above");
+    fs::create_dir(&above).unwrap();
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    set(&above, 0o755);
+    let is_alone = || cache_in(&above, 1 << 20).of_its_owner_alone().is_some();
+    assert!(is_alone());
+    for (mode, expect) in [(0o720, false), (0o702, false), (0o1777, false), (0o755, true)] {
+        set(&above.join("cache"), mode);
+        assert_eq!(is_alone(), expect, "{mode:o}");
     }
-    let elsewhere = directory.path().join("elsewhere");
-    fs::rename(&cache.directory, &elsewhere).unwrap();
-    std::os::unix::fs::symlink(&elsewhere, &cache.directory).unwrap();
-    assert!(!cache.is_of_its_owner_alone(), "a link leads there");
+    for (mode, expect) in [(0o775, false), (0o757, false), (0o1777, true), (0o755, true)] {
+        set(&above, mode);
+        assert_eq!(is_alone(), expect, "above {mode:o}");
+    }
+    // A link is followed once.
+    let elsewhere = top.path().join("elsewhere");
+    fs::rename(above.join("cache"), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, above.join("cache")).unwrap();
+    let cache = cache_in(&above, 1 << 20).of_its_owner_alone().unwrap();
+    assert_eq!(cache.directory, elsewhere.canonicalize().unwrap());
 }

@@ -43,7 +43,7 @@ pub(crate) use bad::ranges;
 pub use error::EpochError;
 
 /// Where the logs of earlier epochs are, within the data directory.
-const EPOCHS: &str = "epochs";
+pub(crate) const EPOCHS: &str = "epochs";
 /// What goes over to the next epoch as it is, within the data directory: large values, the logs of earlier epochs, the
 /// checkpoints that were published, by epoch, with their cosignatures, and decision records that are in files.
 pub(crate) const PLAIN: [&str; 4] = ["blobs", EPOCHS, "log", "records"];

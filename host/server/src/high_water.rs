@@ -304,11 +304,15 @@ pub(crate) async fn begin(app: &App) {
 }
 
 /// What it says, unchecked: the key that checks it is in the store. It is for what may only be refused because of it.
-pub(crate) fn seen(path: &Path) -> Option<Seen> {
-    let note = read(path).ok()??;
+/// That it cannot be read says nothing, and not that nothing was seen.
+pub(crate) fn seen(path: &Path) -> Result<Option<Seen>, HighWaterError> {
+    let Some(note) = read(path)? else { return Ok(None) };
     let mut lines = note.lines();
-    let origin = lines.next()?.parse::<Origin>().ok()?;
-    Some(Seen { epoch: origin.epoch, size: lines.next()?.parse().ok()? })
+    let mut said = || {
+        let origin = lines.next()?.parse::<Origin>().ok()?;
+        Some(Seen { epoch: origin.epoch, size: lines.next()?.parse().ok()? })
+    };
+    Ok(said())
 }
 
 /// Write it until the server stops, and then once more. Nobody else writes it.

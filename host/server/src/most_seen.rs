@@ -36,7 +36,7 @@ fn unread(error: &io::Error) -> ServeError {
 
 /// The same, and who says so, where it is known what base copy and journal know of the log.
 pub(crate) fn beside(config: &Config, known: Option<&KnownLog>) -> io::Result<Option<SeenBy>> {
-    let outside = high_water::seen(&config.high_water);
+    let outside = high_water::seen(&config.high_water).map_err(io::Error::other)?;
     let outside = outside.map(|seen| SeenBy { seen, by: config.high_water.display().to_string() });
     let published = known.map(|known| published(config, known)).transpose()?.flatten();
     Ok(outside.into_iter().chain(published).max_by_key(|found| found.seen))

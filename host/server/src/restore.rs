@@ -31,7 +31,7 @@ use attorn_store::{
 use serde_json::json;
 
 use crate::config::Config;
-use crate::epochs::{BadEntries, Ended, EpochError, NextKey, PLAIN, beside, export_path, sync_above, sync_dir};
+use crate::epochs::{BadEntries, EPOCHS, Ended, EpochError, NextKey, PLAIN, beside, export_path, sync_above, sync_dir};
 use crate::high_water::{self, Looked};
 use crate::http::failure::{Failure, causes};
 use crate::published;
@@ -278,14 +278,22 @@ fn free(target: &Path, work: &Path) -> Result<(), EpochError> {
     Ok(())
 }
 
-/// An export in the place of that of the epoch that ends is of none that the backup knows.
+/// Exports of the epoch that ends, and of later ones, are of none that the backup knows.
 fn move_strange_export(was: &Path, epoch: Epoch) -> Result<(), EpochError> {
-    let path = export_path(was, epoch);
-    if !is_there(&path).map_err(EpochError::io(&path))? {
+    let dir = was.join(EPOCHS);
+    if !is_there(&dir).map_err(EpochError::io(&dir))? {
         return Ok(());
     }
-    let aside = free_name(&path).map_err(EpochError::io(&path))?;
-    fs::rename(&path, &aside).map_err(EpochError::io(&path))
+    for entry in fs::read_dir(&dir).map_err(EpochError::io(&dir))? {
+        let path = entry.map_err(EpochError::io(&dir))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let of = name.split_once('.').and_then(|(number, _)| number.parse::<Epoch>().ok());
+        if of.is_some_and(|of| of >= epoch) {
+            let aside = free_name(&path).map_err(EpochError::io(&path))?;
+            fs::rename(&path, &aside).map_err(EpochError::io(&path))?;
+        }
+    }
+    Ok(())
 }
 
 /// By how many epochs a directory that nobody has signed may be later than the backup's own.

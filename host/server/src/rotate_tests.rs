@@ -70,7 +70,7 @@ async fn wherever_a_rotation_is_cut_off_one_whole_log_is_left_and_it_can_be_done
         };
         assert_eq!((epoch, last == "log_key_ended"), expect, "{stage:?}: {last}");
         // The old directory is seen as an older one from when the other has its place, and not before.
-        let seen = high_water::seen(&config.high_water).map(|seen| seen.epoch);
+        let seen = high_water::seen(&config.high_water).unwrap().map(|seen| seen.epoch);
         assert_eq!(seen, (stage == Stage::Raised).then_some(Epoch(2)), "{stage:?}");
         let again = rotate(&config).await;
         assert!(matches!(&again, Err(EpochError::LeftBehind(left)) if *left == work), "{stage:?}: {again:?}");

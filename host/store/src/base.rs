@@ -195,10 +195,13 @@ pub(crate) fn how_far(dir: &Path, journal: &Path) -> io::Result<(u64, u64)> {
 }
 
 /// Remove all copies but the newest few, of which the one of this version was just made, and give the version of the oldest
-/// that is left. What claims to be of a later version is none of ours, and takes the place of none.
+/// that is left. What claims to be of a later version, or is no copy of this store, is none of ours, and takes the place of
+/// none.
 pub(crate) fn trim(dir: &Path, made: u64) -> io::Result<Option<u64>> {
     let mut bases = all(dir)?;
-    bases.retain(|base| base.version <= made);
+    let store = |base: &Base| Some(FileHeader::of_file(FileKind::Base, &base.path)?.store);
+    let ours = bases.iter().find(|base| base.version == made).and_then(store);
+    bases.retain(|base| base.version <= made && (ours.is_none() || store(base) == ours));
     let old = bases.len().saturating_sub(KEPT);
     for base in bases.drain(..old) {
         fs::remove_file(&base.path)?;

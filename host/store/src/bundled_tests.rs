@@ -451,7 +451,6 @@ async fn repair_and_backup_take_bundled_files_along() {
     assert!(causes(&unpacked.verify_integrity().await.unwrap_err()).contains("tile/entries/000` is not what"));
 }
 
-/// Whether a base copy has the bytes of the first entry.
 /// It is cut after the base copies are. While something is written to it, it may look damaged for a moment.
 fn journal_has_entries(places: &Places) -> bool {
     let Some(first) = journal::segments(&places.journal).ok().and_then(|all| Some(all.first()?.first)) else {
@@ -469,6 +468,7 @@ fn is_first(write: &crate::redo::Write) -> bool {
     write.tree == crate::trees::TreeName::Entries && write.key == 0_u64.to_be_bytes()
 }
 
+/// Whether a base copy has the bytes of the first entry.
 fn has_entries(base: &base::Base) -> bool {
     let mut has = false;
     let read = base::read(base, |writes| {

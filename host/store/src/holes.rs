@@ -38,6 +38,8 @@ fn bytes(file: &File, len: u64) -> io::Result<u64> {
         let data = match seek(file, SeekFrom::Data(at)) {
             // Nothing but a hole comes after this.
             Err(Errno::NXIO) => len,
+            // Some file systems, in user space above all, cannot say.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(holes),
             data => data?,
         };
         holes += data.saturating_sub(at);

@@ -225,7 +225,9 @@ pub(crate) fn trim(dir: &Path, needed_from: u64) -> Result<usize, JournalError> 
     let mut removed = 0;
     for pair in segments.windows(2) {
         let [old, next] = pair else { continue };
-        if next.first > needed_from {
+        // What is no segment does not stand for what comes after the one before it.
+        let header = FileHeader::of_file(FileKind::Journal, &next.path).filter(|header| header.version == next.first);
+        if next.first > needed_from || header.is_none() {
             break;
         }
         fs::remove_file(&old.path).map_err(io_at(&old.path))?;

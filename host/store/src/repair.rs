@@ -273,7 +273,7 @@ impl Repair<'_> {
     fn remake(&self, problem: &str, by_hand: bool) -> Result<Repaired, RepairError> {
         let built = self.build(by_hand)?;
         let version = built.made.walked.integrity.version;
-        let beyond = ahead::engine_beyond(self.places, self.ours, (built.made.store, version));
+        let beyond = ahead::engine_beyond(self.places, self.ours, (built.made.epoch, version));
         if !matches!(beyond, Ok(None)) {
             // It is made again by whoever asks again.
             fs::remove_dir_all(&built.dir).map_err(at(&built.dir))?;

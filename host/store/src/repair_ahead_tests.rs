@@ -7,10 +7,11 @@ use tempfile::TempDir;
 use super::tests::{fill, filled, rebuilt};
 use super::*;
 use crate::LookError;
-use crate::base::BaseWriter;
+use crate::base::{self, BaseWriter};
 use crate::error::PartsError;
 use crate::fixtures::{copy, lazy, meta, ours, unlocked};
 use crate::frame::StoreId;
+use crate::trees::Trees;
 
 /// A closed store with more than one segment after the newest base copy, and what it holds.
 pub(super) async fn longer() -> (TempDir, Integrity) {
@@ -236,7 +237,7 @@ async fn what_is_no_base_copy_is_named_wherever_an_older_one_is_whole() {
 /// Write a base copy that is read, and is newer than all others, of what somebody made up.
 fn forge_base(dir: &Path, has_something: bool) {
     let mut writer = BaseWriter::begin(&dir.join("base"), StoreId([9; 16]), 9_999_999).unwrap();
-    let trees = crate::trees::Trees::open(&dir.join("forged")).unwrap();
+    let trees = Trees::open(&dir.join("forged")).unwrap();
     if has_something {
         trees.apply(&[crate::trees::store_id_write(StoreId([9; 16]))]).unwrap();
     }
@@ -283,5 +284,114 @@ async fn a_base_copy_that_somebody_made_up_takes_nothing_from_what_is_known_of_t
     for has_something in [false, true] {
         forge_base(dir.path(), has_something);
         assert_eq!(Store::known_log(dir.path()), Some(known.clone()));
+    }
+}
+
+/// Everything is whole but the engine, which lacks the end; and a base copy that somebody made up counts fewer entries than
+/// there were.
+#[tokio::test]
+async fn a_base_copy_that_somebody_made_up_does_not_make_base_copy_and_journal_count_as_behind() {
+    let (dir, early) = (longer().await.0, TempDir::new().unwrap());
+    copy(&dir.path().join("store"), &early.path().join("store"));
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
+    fill(&store, 2_000).await;
+    let expect = store.verify_integrity().await.unwrap();
+    drop(store);
+    // As a power cut may leave it.
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    copy(&early.path().join("store"), &dir.path().join("store"));
+    fs::remove_file(dir.path().join("store.boot")).unwrap();
+    let (forged, seen) = (early.path().join("store"), Seen { epoch: Epoch(1), size: expect.entries });
+    unlocked(&forged).open_tree("state").unwrap().remove(meta(1_140).as_bytes()).unwrap().unwrap();
+    let trees = Trees::open(&forged).unwrap();
+    let id = trees.store_id().unwrap().unwrap();
+    base::write(&dir.path().join("base"), id, expect.version, &trees).unwrap();
+    drop(trees);
+    match Store::repair_with(dir.path(), &ours(), Some(seen), (ForeignState::Refused, &|_| true)).unwrap() {
+        Repaired::Rebuilt { integrity, .. } => assert_eq!(integrity, expect),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Write base copies and journal anew under another id of the store, up to a version: no secret is in their frames.
+fn reissue(dir: &Path, through: u64) {
+    let (id, places) = (StoreId([9; 16]), Places::of(dir));
+    let oldest = base::all(&places.base).unwrap().remove(0);
+    let (forged, mut redos) = (Trees::open(&dir.join("forged")).unwrap(), Vec::new());
+    base::read(&oldest, |writes| forged.take_over(&writes).map_err(RepairError::from)).unwrap();
+    crate::journal::replay(&places.journal, None, oldest.version, |redo| {
+        redos.push(redo);
+        Ok::<_, RepairError>(())
+    })
+    .unwrap();
+    for part in [&places.base, &places.journal] {
+        fs::remove_dir_all(part).unwrap();
+        fs::create_dir(part).unwrap();
+    }
+    base::write(&places.base, id, oldest.version, &forged).unwrap();
+    drop(forged);
+    fs::remove_dir_all(dir.join("forged")).unwrap();
+    let sizes = crate::follower::Pace::USUAL.segments;
+    let mut journal = crate::journal::Journal::create(&places.journal, id, oldest.version, sizes).unwrap();
+    for redo in redos.iter().filter(|redo| redo.to <= through) {
+        let content = crate::redo::encode(&redo.writes);
+        if !journal.has_room(content.len()) {
+            journal.begin_segment(content.len()).unwrap();
+        }
+        journal.append(redo, &content).unwrap();
+    }
+    journal.sync().unwrap();
+}
+
+/// The store's id is in no imprint.
+#[tokio::test]
+async fn base_copy_and_journal_under_another_id_take_the_place_of_no_engine_that_has_more() {
+    let (dir, expect) = longer().await;
+    reissue(dir.path(), expect.version - 1);
+    fs::remove_file(dir.path().join("store.boot")).unwrap();
+    let before = names(dir.path());
+    let error = Store::open_or_remake(dir.path(), &ours(), None).map(drop).unwrap_err();
+    let OpenError::NotRemade { error: why, .. } = &error else { panic!("{error:?}") };
+    assert!(matches!(**why, RepairError::EngineAhead { engine, .. } if engine == expect.version), "{why:?}");
+    assert_eq!(names(dir.path()), before);
+    match Store::repair(dir.path(), &ours()).unwrap() {
+        Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What somebody put beside the engine's own files is no reason not to ask it.
+#[tokio::test]
+async fn an_engine_that_something_was_put_beside_is_asked_all_the_same() {
+    let beside: [fn(&Path); 3] = [
+        |store| std::os::unix::fs::symlink("nowhere", store.join("x")).unwrap(),
+        |store| fs::create_dir_all(store.join("blobs/d")).unwrap(),
+        |store| fs::write(store.join("snap.00000000000FFFFF"), "none").unwrap(),
+    ];
+    for put in beside {
+        let (dir, expect) = longer().await;
+        cut_journal(dir.path(), false);
+        fs::remove_file(dir.path().join("store.boot")).unwrap();
+        put(&dir.path().join("store"));
+        let before = names(dir.path());
+        let error = Store::open_or_remake(dir.path(), &ours(), None).map(drop).unwrap_err();
+        let OpenError::NotRemade { error: why, .. } = &error else { panic!("{error:?}") };
+        assert!(matches!(**why, RepairError::EngineAhead { engine, .. } if engine == expect.version), "{why:?}");
+        assert_eq!(names(dir.path()), before);
+    }
+}
+
+/// A segment is called by its version in one way, and one that is called in another takes the place of none.
+#[tokio::test]
+async fn a_segment_under_another_spelling_is_none() {
+    for name in ["0.journal", "+0.journal", "00.journal", "99999999999999999999.journal"] {
+        let (dir, _) = longer().await;
+        fs::copy(
+            &crate::journal::segments(&dir.path().join("journal")).unwrap()[0].path,
+            dir.path().join("journal").join(name),
+        )
+        .unwrap();
+        let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
+        assert!(matches!(error, OpenError::Journal(JournalError::NotASegment { .. })), "{name}: {error:?}");
     }
 }

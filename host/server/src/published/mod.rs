@@ -65,8 +65,11 @@ pub(crate) fn published_in(data_dir: &Path, epoch: Epoch) -> PathBuf {
 pub(crate) fn said_in(data_dir: &Path, epoch: Epoch) -> Option<u64> {
     let dir = published_in(data_dir, epoch);
     let said = |name: &str| {
-        let Ok(bytes) = files::bytes(&dir, name, SignedCheckpoint::NOTE_BYTES_MAX) else { return Some(0) };
-        let bytes = bytes?;
+        let bytes = match files::bytes(&dir, name, SignedCheckpoint::NOTE_BYTES_MAX) {
+            Err(error) if error.kind() == ErrorKind::NotADirectory => None,
+            Err(_) => return Some(0),
+            Ok(bytes) => bytes,
+        }?;
         let mut lines = std::str::from_utf8(&bytes).ok()?.lines();
         let is_of_it = lines.next()?.parse::<Origin>().is_ok_and(|said| said.epoch == epoch);
         if is_of_it { lines.next()?.parse::<u64>().ok() } else { None }

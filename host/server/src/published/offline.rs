@@ -66,7 +66,7 @@ impl StoppedLog {
         let root = run::root_key(config)?;
         let scratch =
             tempfile::tempdir().map_err(|error| ServeError::Start(format!("no temporary directory: {error}")))?;
-        let (ours, seen) = (keys::ours(&root, config), most_seen::look(config)?);
+        let (ours, seen) = (keys::ours(&root, config), most_seen::look(config).unwrap_or_default());
         let Looked { store, mut bad, notes, bad_decisions } =
             Store::look(&config.data_dir, &ours, seen, scratch.path())
                 .map_err(|error| ServeError::of_look(error, config))?;

@@ -121,7 +121,7 @@ impl Begin {
                 "`Last-Event-ID` is `{of}/{index}`, and the log has {size} entries in epoch {epoch}, the last"
             )));
         }
-        let mut earlier = VecDeque::new();
+        let (mut earlier, mut is_known) = (VecDeque::new(), false);
         for known in app.store.earlier_epochs().iter().filter(|known| known.epoch >= of) {
             // A restored log may have ended before that.
             if known.epoch == of && index >= known.size {
@@ -130,11 +130,16 @@ impl Begin {
                     known.size
                 )));
             }
+            is_known |= known.epoch == of;
+            if known.epoch == of && next.index >= known.size {
+                // They have all of it, whether it is kept or not.
+                continue;
+            }
             let record = epochs::earlier(&app.store, known.epoch).await?;
             let record = record.ok_or_else(|| Failure::internal("an epoch that has ended has no record"))?;
             earlier.push_back((record, if known.epoch == of { next.index } else { 0 }));
         }
-        if earlier.front().is_none_or(|(first, _)| first.epoch() != of) {
+        if !is_known {
             return Err(beyond(format!("`Last-Event-ID` is `{of}/{index}`, and the log has no epoch {of}")));
         }
         Ok(Self { earlier, next })

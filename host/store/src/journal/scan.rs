@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::SUFFIX;
+use super::{SUFFIX, segment_name};
 use crate::far;
 use crate::files::read_regular;
 use crate::frame::{ALIGN, CONTENT_BYTES_MAX, FileHeader, FileKind, FrameKey, HEADER_BYTES, StoreId, frame_bytes};
@@ -108,7 +108,9 @@ pub(crate) fn segments(dir: &Path) -> Result<Vec<Segment>, JournalError> {
         let path = entry.map_err(io_at(dir))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if let Some(number) = name.strip_suffix(SUFFIX) {
-            let first = number.parse().map_err(|_| JournalError::NotASegment { path: path.clone() })?;
+            // No other spelling of a number is a name of one: no two begin with the same version.
+            let first = number.parse().ok().filter(|first| name == segment_name(*first));
+            let first = first.ok_or_else(|| JournalError::NotASegment { path: path.clone() })?;
             segments.push(Segment { first, path });
         }
     }

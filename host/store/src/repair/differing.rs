@@ -33,11 +33,14 @@ impl Repair<'_> {
         if !is_behind || !exists(&self.places.engine)? {
             return Err(error);
         }
-        // Of another one, as it was before a restore, nothing is gone on with.
-        match caught(|| Trees::open(&self.places.engine)?.store_id()) {
-            Ok(Err(unread)) if unread.is_of_the_disk => return Err(RepairError::EngineUnread(unread)),
-            Ok(Ok(Some(store))) if is_of_them(self.places, store)? => {}
-            _ => return Err(error),
+        // Of another one, as it was before a restore, nothing is gone on with. One that was found to be ahead is ours, and of no
+        // earlier epoch, whatever id it has.
+        if !matches!(error, RepairError::EngineAhead { .. }) {
+            match caught(|| Trees::open(&self.places.engine)?.store_id()) {
+                Ok(Err(unread)) if unread.is_of_the_disk => return Err(RepairError::EngineUnread(unread)),
+                Ok(Ok(Some(store))) if is_of_them(self.places, store)? => {}
+                _ => return Err(error),
+            }
         }
         let begin = || self.replace_journal(&causes(&error), Begun::With(Engine::AsItIs));
         match caught(begin) {

@@ -5,6 +5,8 @@
 use std::fs;
 use std::path::Path;
 
+use attorn_log::Epoch;
+
 use super::{RepairError, Seen, causes};
 use crate::base::{self, Base};
 use crate::error::{OpenError, PartsError};
@@ -36,8 +38,8 @@ pub(crate) fn could_be_made(
 pub(super) struct Rebuilt {
     /// From a base copy of this version on.
     pub(super) base: u64,
-    /// Whose base copy and journal it is of.
-    pub(super) store: StoreId,
+    /// In which epoch of the log it is.
+    pub(super) epoch: Epoch,
     pub(super) walked: Walked,
 }
 
@@ -48,22 +50,29 @@ pub(super) fn rebuild(
     new: &Path,
     (seen, ended): (Option<Seen>, Ended),
 ) -> Result<Rebuilt, RepairError> {
-    let mut failed = None;
+    let (mut failed, mut behind) = (None, None);
     for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
         match build((places, &base), ours, new, (seen, ended)) {
             Ok(rebuilt) => return Ok(rebuilt),
             // An older copy needs more of the journal, and comes to the same. If this one is of what somebody else wrote, that
             // one need not be.
             Err(
-                error @ (RepairError::Parts(PartsError::Base(_)) | RepairError::OtherStore | RepairError::Integrity(_)),
+                error @ (RepairError::Parts(PartsError::Base(_))
+                | RepairError::OtherStore
+                | RepairError::Open(OpenError::OtherLog { .. })
+                | RepairError::Integrity(_)),
             ) => {
                 tracing::warn!(base = base.version, error = causes(&error), "a base copy cannot be used");
                 failed.get_or_insert(error);
             }
+            // This one is ours, and so it tells more than what is wrong with another.
+            Err(error @ RepairError::Behind { .. }) => {
+                behind.get_or_insert(error);
+            }
             Err(error) => return Err(error),
         }
     }
-    Err(failed.unwrap_or_else(|| PartsError::NoBase { dir: places.base.clone() }.into()))
+    Err(behind.or(failed).unwrap_or_else(|| PartsError::NoBase { dir: places.base.clone() }.into()))
 }
 
 /// Build the engine's files in an empty directory from a base copy and the journal after it, and walk them.
@@ -90,10 +99,11 @@ fn build(
     if name.id != ours.log {
         return Err(OpenError::OtherLog { expected: ours.log.clone(), found: name.id }.into());
     }
-    Seen::check(seen, &name, &head)?;
     trees.forget_filed()?;
     trees.flush()?;
     sync_files(new)?;
     let walked = verify_in(places, &trees, (&name, (&ours.key, ForeignState::Refused)), (end.version, ended))?;
-    Ok(Rebuilt { base: base.version, store, walked })
+    // Only of what is known to be ours anybody can say that it is shorter than it was.
+    Seen::check(seen, &name, &head)?;
+    Ok(Rebuilt { base: base.version, epoch: name.epoch, walked })
 }

@@ -65,7 +65,7 @@ pub(super) struct Filters {
     /// Written since then: `24h` or `1w` ago, `2026-01-02` (midnight in UTC), or `2026-01-02T03:04:05Z`
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
-    /// Written until then, said in the same way
+    /// Written until then, said in the same way; a day stands for its first moment, so name the day after for all of it
     #[arg(long, value_name = "TIME")]
     until: Option<Moment>,
 }
@@ -99,7 +99,7 @@ impl Filters {
     }
 
     /// Whether not all entries are wanted.
-    pub(super) fn is_any(&self) -> bool {
+    pub(super) fn is_narrowed(&self) -> bool {
         !self.query().is_empty()
     }
 

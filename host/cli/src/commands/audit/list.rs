@@ -74,7 +74,7 @@ impl List {
         Ok(damaged.first().map_or(Exit::Done, |failure| failure.exit))
     }
 
-    /// The epoch may stand in `--from`.
+    /// See that the options fit each other: the epoch may stand in `--from`, too.
     fn is_possible(&self) -> Result<(), Failure> {
         let Some(epoch) = self.from.epoch else { return Ok(()) };
         if self.epoch.is_some_and(|other| other != epoch) {
@@ -153,7 +153,7 @@ impl List {
             let from = named(found, last, self.from.index);
             return vec![format!("{} has {size} entries, and so none from entry {from} on", last.of())];
         }
-        if !self.filters.is_any() {
+        if !self.filters.is_narrowed() {
             return Vec::new();
         }
         let mut lines = vec![if self.after.is_some() {

@@ -95,7 +95,7 @@ impl Diff {
 
     /// Two components on cases.
     async fn run_local(self, output: &Output) -> Result<Exit, Failure> {
-        if self.filters.is_any() {
+        if self.filters.is_narrowed() {
             return Err(Failure::usage("filters are for `--on history`"));
         }
         let [a, b] = self.what.as_slice() else {
@@ -114,7 +114,7 @@ impl Diff {
             (Some(_), _) => Err(Failure::usage("`--on history` takes two sets")
                 .with_help("`attorn policy diff recorded read-only=3 --on history`")),
             (None, [id, from, to]) => {
-                if self.filters.is_any() {
+                if self.filters.is_narrowed() {
                     return Err(Failure::usage("filters are for `--on history`"));
                 }
                 let id = parse::id::<PolicyId>(id).map_err(Failure::usage)?;

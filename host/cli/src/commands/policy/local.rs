@@ -97,14 +97,12 @@ fn cache() -> Option<Cache> {
     let home = attorn_toolchain::user_cache()?;
     let cache = Cache::open(home.join("compiled"), CacheKey::of_owner(), CACHE_BYTES_MAX);
     let cache = cache.map_err(|error| tracing::debug!(%error, "nothing that was compiled before is used")).ok()?;
-    if cache.is_of_its_owner_alone() {
-        return Some(cache);
+    let cache = cache.of_its_owner_alone();
+    if cache.is_none() {
+        let dir = home.join("compiled");
+        tracing::warn!(dir = %dir.display(), "others may write there, so what was compiled before is not used");
     }
-    tracing::warn!(
-        dir = %home.join("compiled").display(),
-        "others may write there, so what was compiled before is not used: remove it, and it is made anew"
-    );
-    None
+    cache
 }
 
 #[cfg(target_os = "linux")]

@@ -49,7 +49,7 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    pub(super) const fn is_any(&self) -> bool {
+    pub(super) const fn is_narrowed(&self) -> bool {
         self.since.is_some() || self.until.is_some() || self.agent.is_some() || self.action.is_some()
     }
 
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn the_server_is_asked_for_what_the_filters_take() {
         let none = Filters { since: None, until: None, agent: None, action: None };
-        assert!(none.query().is_empty() && !none.is_any());
+        assert!(none.query().is_empty() && !none.is_narrowed());
         let some = Filters {
             since: Some(Moment { ms: 7 }),
             agent: Some("bot".parse().unwrap()),
@@ -269,6 +269,6 @@ mod tests {
             ..none
         };
         assert_eq!(some.query(), "&since_ms=7&agent=bot&action=faq.*");
-        assert!(some.is_any());
+        assert!(some.is_narrowed());
     }
 }
