@@ -85,7 +85,7 @@ def _policy() -> Written[Any]:
         raise Refused("`src/policy.py` has to define `decide`, with `@define_policy(…)` above it")
     version = written.description.version
     if VERSION not in (None, version):
-        raise Refused(f"`pyproject.toml` says version `{VERSION}`, and the policy `{version}`: they have to be the same")
+        raise Refused(f"`pyproject.toml` says version `{VERSION}`, and the policy `{version}`: make them the same")
     return written
 
 
