@@ -17,9 +17,15 @@ const BEHIND_HELP: &str = "nothing was changed: what is here is older than what 
                             move it away, and `attorn restore` the backup";
 
 /// What to do where the database has more, and a repair could not go on with it.
-const AHEAD_HELP: &str = "nothing was changed: base copy and journal are older than the database, and something else in it is not what the \
-                          server wrote, so that nothing is begun anew with it. Put `base/` and `journal/` back if they are somewhere; else \
-                          `attorn backup` what is here, move it away, and `attorn restore` the backup";
+const AHEAD_HELP: &str = "nothing was changed: base copy and journal are older than the database, and nothing is begun anew with \
+                          it, for the reason that was warned of above. Where that is a file in `store/` which is none of the database's, remove it, and \
+                          run this again. Else put `base/` and `journal/` back if they are somewhere; if not, `attorn backup` what is \
+                          here, move it away, and `attorn restore` the backup";
+
+/// What to do where something in `journal/` is called like a segment, and is none.
+const NOT_A_SEGMENT_HELP: &str = "nothing was changed. A server calls a segment by 20 digits: if this one has another name, somebody put it \
+                                  there; move it away, and run this again. Else it is damaged: copy this directory, move it away, and \
+                                  `attorn restore` a backup";
 
 /// What to do where the database may have more, and nobody can see that now.
 pub(crate) const UNREAD_HELP: &str = "nothing was changed. See who else has the files in `store/` open, who may read them, and that \
@@ -85,6 +91,14 @@ pub(crate) const fn is_held_back(error: &RepairError) -> bool {
     matches!(error, RepairError::Behind { .. } | RepairError::EngineAhead { .. } | RepairError::EngineUnread(_))
 }
 
+const fn is_of_a_segment(error: &RepairError) -> bool {
+    matches!(
+        error,
+        RepairError::Parts(PartsError::Journal(JournalError::NotASegment { .. }))
+            | RepairError::Open(OpenError::Journal(JournalError::NotASegment { .. }))
+    )
+}
+
 fn held_back_help(error: &RepairError) -> Option<&'static str> {
     match error {
         RepairError::EngineUnread(_) => Some(UNREAD_HELP),
@@ -112,6 +126,7 @@ pub fn repair_help(error: &NoRepair) -> Option<&'static str> {
         RepairError::Open(OpenError::NotThere { .. }) => {
             Some("`data_dir` in attorn.toml names it; where it was lost, `attorn restore` makes one out of a backup")
         }
+        error if is_of_a_segment(error) => Some(NOT_A_SEGMENT_HELP),
         // What is said of it says what to do.
         RepairError::Open(error @ OpenError::Io { .. }) if error.is_altered() => None,
         RepairError::Open(OpenError::HalfMade { .. } | OpenError::NoFormat { .. } | OpenError::Journal(_)) => {
@@ -121,6 +136,7 @@ pub fn repair_help(error: &NoRepair) -> Option<&'static str> {
             Some("see who may use it (the user whom the server runs as, or root), and that its disk has room")
         }
         RepairError::Open(OpenError::NotRemade { error, .. }) if is_held_back(error) => held_back_help(error),
+        RepairError::Open(OpenError::NotRemade { error, .. }) if is_of_a_segment(error) => Some(NOT_A_SEGMENT_HELP),
         error if is_held_back(error) => held_back_help(error),
         RepairError::Open(OpenError::NotRemade { .. }) => Some(
             "nothing was changed. What the database lost when the machine stopped, a revocation say, shows nowhere, so it \
