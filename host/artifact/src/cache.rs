@@ -117,19 +117,9 @@ impl Cache {
     /// The same cache, if its directory is this user's, and nobody else may write in it, nor put another in its place.
     #[must_use]
     pub fn of_its_owner_alone(self) -> Option<Self> {
-        let user = rustix::process::geteuid().as_raw();
         // Whatever links lead there are not asked again.
         let directory = self.directory.canonicalize().ok()?;
-        let is_alone = directory.ancestors().all(|path| {
-            let is_the_cache = path == directory;
-            fs::symlink_metadata(path).is_ok_and(|found| {
-                let is_of_them = found.uid() == user || found.uid() == 0 && !is_the_cache;
-                // Where everybody may write, and nobody may rename what is another's, it stays where it is.
-                let is_closed = found.mode() & 0o022 == 0 || found.mode() & 0o1000 != 0 && !is_the_cache;
-                found.is_dir() && is_of_them && is_closed
-            })
-        });
-        is_alone.then_some(Self { directory, ..self })
+        is_of_its_owner_alone(&directory, Path::new("/")).then_some(Self { directory, ..self })
     }
 
     /// Say that this artifact is in use.
@@ -238,6 +228,20 @@ impl Cache {
         }
         Ok(())
     }
+}
+
+/// Whether nobody but this user, or root, may change what lies in a directory, or what it is, from this one above it on.
+fn is_of_its_owner_alone(directory: &Path, top: &Path) -> bool {
+    let user = rustix::process::geteuid().as_raw();
+    directory.ancestors().take_while(|path| path.starts_with(top)).all(|path| {
+        let is_the_cache = path == directory;
+        fs::symlink_metadata(path).is_ok_and(|found| {
+            let is_of_them = found.uid() == user || found.uid() == 0 && !is_the_cache;
+            // Where everybody may write, and nobody may rename what is another's, it stays where it is.
+            let is_closed = found.mode() & 0o022 == 0 || found.mode() & 0o1000 != 0 && !is_the_cache;
+            found.is_dir() && is_of_them && is_closed
+        })
+    })
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
