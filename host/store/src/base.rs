@@ -320,4 +320,18 @@ mod tests {
         assert_eq!(names(dir.path()), [5, 9, u64::MAX - 1, u64::MAX]);
         assert_eq!(trim(dir.path(), 9).unwrap(), Some(5));
     }
+    #[test]
+    fn what_is_no_copy_of_this_store_takes_the_place_of_none() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let make = |store: u8, version| {
+            let writer = BaseWriter::begin(dir.path(), StoreId([store; 16]), version).unwrap();
+            writer.finish().unwrap().put_in_place().unwrap();
+        };
+        [1, 5, 9].into_iter().for_each(|version| make(7, version));
+        make(8, 6);
+        fs::write(dir.path().join(format!("{:020}{SUFFIX}", 7)), "").unwrap();
+        assert_eq!(trim(dir.path(), 9).unwrap(), Some(5));
+        let left: Vec<u64> = all(dir.path()).unwrap().into_iter().map(|base| base.version).collect();
+        assert_eq!(left, [5, 6, 7, 9]);
+    }
 }

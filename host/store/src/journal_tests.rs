@@ -205,3 +205,14 @@ fn only_what_nobody_needs_is_trimmed() {
     assert_eq!(trim(dir.path(), u64::MAX).unwrap(), all.len() - 2);
     assert_eq!(read(dir.path(), 12), Ok(12));
 }
+
+#[test]
+fn what_is_no_segment_does_not_stand_for_what_comes_after_the_one_before_it() {
+    let dir = TempDir::new().unwrap();
+    drop(Journal::create(dir.path(), STORE, 0, SIZES).unwrap());
+    fs::write(dir.path().join(segment_name(3)), "").unwrap();
+    assert_eq!(trim(dir.path(), 9).unwrap(), 0);
+    fs::remove_file(dir.path().join(segment_name(3))).unwrap();
+    drop(Journal::create(dir.path(), STORE, 3, SIZES).unwrap());
+    assert_eq!(trim(dir.path(), 9).unwrap(), 1);
+}

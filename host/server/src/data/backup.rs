@@ -39,7 +39,7 @@ pub fn back_up(config: &Config, to: &Path) -> Result<(BackedUp, Option<String>),
     let key = ours.as_ref().map(|ours| &ours.key);
     // Before anything is read of a store that may go on meanwhile: whatever was signed by now is in its journal.
     let seen = most_seen::beside(config, known.as_ref())
-        .map_err(|source| BackupError::Io { path: config.data_dir.join("log"), source })?;
+        .map_err(|source| BackupError::Io { path: config.data_dir.clone(), source })?;
     let mut made = Store::back_up_served(&config.data_dir, to, Whose { key, says_served: says_started })?;
     made.bad_files.extend(seen.and_then(|seen| lacking(seen, &made)));
     let unseen = match bad_checkpoints(config, to, &made) {
