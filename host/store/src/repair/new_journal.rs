@@ -121,15 +121,7 @@ impl Repair<'_> {
         let refused = || OpenError::Inconsistent("it has no id".to_owned());
         let store = trees.store_id()?.ok_or_else(refused)?;
         let version = match begun {
-            Begun::With(Engine::AsItIs) => {
-                // Where the old journal goes on after it, it is not the engine that has more.
-                let rest = journal::replay_rest(&places.journal, store, head.version, |_| Ok::<_, RepairError>(()));
-                if rest.is_ok_and(|end| end.version > head.version) {
-                    let why = "the journal goes on after what the database has";
-                    return Err(OpenError::Inconsistent(why.to_owned()).into());
-                }
-                head.version
-            }
+            Begun::With(Engine::AsItIs) => head.version,
             Begun::With(Engine::AndJournal) | Begun::Accepted(_) => {
                 let end = journal::replay_rest(&places.journal, store, head.version, |redo: Redo| {
                     trees.take_over(&redo.writes).map_err(RepairError::from)
