@@ -317,3 +317,21 @@ async fn no_epoch_gets_the_number_of_one_that_was_published_and_is_lost() {
     fs::remove_dir_all(stage.fresh.dir.path().join("state")).ok();
     Process::start(&stage.fresh.config, &stage.fresh.reach).await.stop().await;
 }
+
+/// That nobody can read how long the log was is not that it was never longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_high_water_file_that_cannot_be_read_is_not_one_that_has_seen_nothing() {
+    let stage = Stage::set().await;
+    fs::remove_file(stage.high_water()).unwrap();
+    fs::create_dir(stage.high_water()).unwrap();
+    let backup = stage.fresh.dir.path().join("another");
+    for arguments in [vec!["backup", backup.to_str().unwrap()], vec!["repair"], vec!["serve"]] {
+        let said = stage.ends(1, &arguments);
+        assert!(said.contains("high-water` cannot be read"), "{arguments:?}: {said}");
+    }
+    assert!(!backup.exists());
+    fs::remove_dir(stage.high_water()).unwrap();
+    // A plain file is no directory of an epoch.
+    fs::write(stage.data("log/9"), "").unwrap();
+    stage.runs_again().await;
+}
