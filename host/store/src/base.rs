@@ -327,7 +327,9 @@ mod tests {
             let writer = BaseWriter::begin(dir.path(), StoreId([store; 16]), version).unwrap();
             writer.finish().unwrap().put_in_place().unwrap();
         };
-        [1, 5, 9].into_iter().for_each(|version| make(7, version));
+        for version in [1, 5, 9] {
+            make(7, version);
+        }
         make(8, 6);
         fs::write(dir.path().join(format!("{:020}{SUFFIX}", 7)), "").unwrap();
         assert_eq!(trim(dir.path(), 9).unwrap(), Some(5));
