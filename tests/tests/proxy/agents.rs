@@ -5,7 +5,7 @@ use attorn_api::FOR_HEADER;
 use attorn_tests::world::PURPOSE;
 use attorn_tests::{Call, Machine};
 
-use crate::scene::{Scene, end, get, through, with_proof};
+use super::scene::{Scene, end, get, through, with_proof};
 
 fn code(answer: &str) -> &str {
     answer.split(r#""code":""#).nth(1).and_then(|rest| rest.split('"').next()).unwrap_or(answer)

@@ -6,7 +6,7 @@ use attorn_tests::replays::replays_identically;
 use attorn_tests::{Call, components};
 use serde_json::json;
 
-use crate::scene::{Scene, through};
+use super::scene::{Scene, through};
 
 fn note(body: &str) -> Call {
     through("POST", "/v2/articles/42").json(body.to_owned())

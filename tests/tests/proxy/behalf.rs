@@ -7,8 +7,8 @@ use attorn_tests::world::PURPOSE_WITH_USER;
 use attorn_tests::{Answer, Behalf, Call, Machine, components};
 use serde_json::{Value, json};
 
-use crate::scene::target;
-use crate::upstream::Upstream;
+use super::scene::target;
+use super::upstream::Upstream;
 
 struct Scene {
     behalf: Behalf,

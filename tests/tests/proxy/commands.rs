@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::scene::Scene;
-use crate::upstream::SECRET;
+use super::scene::Scene;
+use super::upstream::SECRET;
 
 /// What a command said, and how it ended.
 struct Said {

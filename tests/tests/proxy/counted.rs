@@ -4,7 +4,7 @@ use attorn_tests::components;
 use attorn_tests::{Call, Metrics, Operator};
 use serde_json::json;
 
-use crate::scene::{Scene, get, target, through};
+use super::scene::{Scene, get, target, through};
 
 const OUTCOMES: [&str; 8] =
     ["answered", "cut", "not_sent", "unknown", "denied", "challenged", "unavailable", "refused"];
@@ -31,7 +31,7 @@ async fn each_request_counts_once_where_it_belongs() {
     scene.send(get("42?other=1")).await.refused(400, "invalid_query");
     scene.get("close").await.refused(502, "upstream_failed");
     // It is cut off in the middle, so there is no answer that a client takes for whole.
-    assert!(scene.raw(get("short"), crate::scene::end).await.starts_with("HTTP/1.1 200 "));
+    assert!(scene.raw(get("short"), super::scene::end).await.starts_with("HTTP/1.1 200 "));
     scene.effect().await;
     let (metrics, counts) = counted(auditor, "crm").await;
     assert_eq!(counts, Some(vec![2, 1, 0, 1, 2, 0, 0, 1]));

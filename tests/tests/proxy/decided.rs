@@ -8,8 +8,8 @@ use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::scene::{Scene, get, through};
-use crate::upstream::SECRET;
+use super::scene::{Scene, get, through};
+use super::upstream::SECRET;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_allowed_goes_on_with_the_secret_and_is_recorded() {

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::scene::{Scene, begin, end, get, target};
-use crate::upstream::Upstream;
+use super::scene::{Scene, begin, end, get, target};
+use super::upstream::Upstream;
 
 async fn register(world: &World, id: &str, body: &Value) {
     // Only one target has the type.

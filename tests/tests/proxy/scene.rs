@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::upstream::{SECRET, Upstream};
+use super::upstream::{SECRET, Upstream};
 
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(50);

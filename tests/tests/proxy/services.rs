@@ -4,8 +4,8 @@
 use attorn_tests::Metrics;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, end, get};
-use crate::upstream::SECRET;
+use super::scene::{Scene, end, get};
+use super::upstream::SECRET;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_answer_is_a_problem_that_names_the_decision() {

@@ -4,8 +4,8 @@ use attorn_api::targets::{Target, TargetCheck};
 use attorn_tests::World;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, get, target};
-use crate::upstream::SECRET;
+use super::scene::{Scene, get, target};
+use super::upstream::SECRET;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn registrations_that_cannot_be_are_refused() {
