@@ -1,6 +1,7 @@
 //! A PostgreSQL that the test stops, freezes and kills as it likes.
 
 use attorn_tests::postgresql::Postgresql;
+use attorn_tests::wait::until_within;
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio_postgres::{Client, SimpleQueryMessage};
@@ -61,8 +62,11 @@ impl Database {
     pub(crate) async fn kill(&mut self) {
         // So that none is begun while they are looked for.
         self.signal("STOP").await;
-        self.signal("KILL").await;
+        let processes = self.signal("KILL").await;
         self.server.ended().await;
+        // Nobody waits for those that it started, and none is begun again while one of them still has its memory.
+        let all_ended = async || processes.iter().all(|pid| has_ended(pid));
+        until_within(COMMAND, "all that was killed has ended", all_ended).await;
     }
 
     /// Nobody is let in and nothing is answered, and connections stay.
@@ -75,17 +79,18 @@ impl Database {
         self.signal("CONT").await;
     }
 
-    /// A signal for the one that listens and all that it started.
-    async fn signal(&self, name: &str) {
+    /// A signal for the one that listens and all that it started. Gives which those are.
+    async fn signal(&self, name: &str) -> Vec<String> {
         let pid = std::fs::read_to_string(self.server.data().join("postmaster.pid")).unwrap();
         let pid = pid.lines().next().unwrap().to_owned();
         let mut children = Command::new("pgrep");
         children.args(["-P", &pid]);
         let children = tools::run(children, "", COMMAND).await.stdout;
-        let all = if name == "QUIT" { String::new() } else { children };
+        let all = if name == "QUIT" { "" } else { &children };
         let mut kill = Command::new("kill");
         kill.arg(format!("-{name}")).arg(&pid).args(all.split_whitespace());
         tools::run(kill, "", COMMAND).await;
+        children.split_whitespace().map(str::to_owned).collect()
     }
 
     /// All that it wrote to its log.
@@ -117,6 +122,12 @@ impl Database {
     pub(crate) async fn ask(&self, question: &str) -> Vec<String> {
         first_column(&self.superuser("shop").await, question).await.unwrap()
     }
+}
+
+/// Whether a process is gone, or only waits for somebody to ask how it ended.
+fn has_ended(pid: &str) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().all(|line| !line.starts_with("State:") || line.contains('Z'))
 }
 
 /// The first column of what a question is answered with.
