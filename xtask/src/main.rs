@@ -79,14 +79,15 @@ enum Task {
     ///
     /// On a machine that does nothing else: it builds for speed first, and needs what the languages need.
     Languages,
-    /// Build the policy that is written in other languages, and run its cases in the real engine
+    /// Build and test policies in every language, and the SDKs in all of theirs: a part of `ci`, alone
     ///
-    /// Needs Node, Python and Go, and takes minutes; it is no part of `ci`.
+    /// Needs Node, Python, Go and make, and says which of them is missing.
     Polyglot {
-        /// In place of running the cases, measure what it costs to pass a large context; also in Rust
+        /// Instead, measure what it costs to pass a large context to a policy in each language
         #[arg(long)]
         measure: bool,
-        /// Only these: `typescript`, `c`, `python`, `go`
+        /// Measure only these, and Rust: `typescript`, `c`, `python`, `go`
+        #[arg(requires = "measure")]
         languages: Vec<String>,
     },
     /// Play the server against software that is not ours: providers, OAuth clients, openssl, schemathesis
@@ -124,7 +125,7 @@ fn perform(task: Task, steps: &mut Steps) -> Result<(), Failed> {
         Task::Fuzz { target, seconds } => fuzz::fuzz(&workspace, steps, target.as_deref(), seconds),
         Task::Components => components::build(&workspace, steps, components::Guests::All).map(drop),
         Task::Languages => languages::languages(&workspace, steps),
-        Task::Polyglot { measure: false, languages } => polyglot::polyglot(&workspace, steps, &languages),
+        Task::Polyglot { measure: false, .. } => polyglot::polyglot(&workspace, steps),
         Task::Polyglot { measure: true, languages } => polyglot::measure(&workspace, steps, &languages),
         Task::Interop { only } => interop::interop(&workspace, steps, &only),
         Task::Tidy => tidy::tidy(&workspace, steps),

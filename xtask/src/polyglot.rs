@@ -1,33 +1,48 @@
-//! `cargo xtask polyglot`: the policy contract tried in other languages than Rust.
+//! `cargo xtask polyglot`: policies in every language, and the SDKs of agents and resource servers in all of them. All of it
+//! is part of `ci`, too; here it is alone.
 //!
-//! The work is `attorn-polyglot`'s, which needs the engine; here it is only built and run.
+//! What is tested is the tests' own; here is which of them these are, and what they need.
 
 use crate::components::{self, Guests};
+use crate::interop::{self, Part};
 use crate::run::Invocation;
 use crate::steps::{Failed, Steps};
 use crate::workspace::Workspace;
 
-// Of the whole workspace, so that its dependencies are built with the same features, and only once.
-const BUILD: [&str; 5] = ["build", "--locked", "--workspace", "--bin", "attorn-polyglot"];
+/// Everything that builds policies: all templates, the plugins in all their languages with their cases, and what the README
+/// says of each language.
+const TESTS: [&str; 6] = ["--test", "template", "--test", "plugins", "--test", "policy_tools"];
 
-/// Build it, and have it try these languages, or all.
-pub(crate) fn polyglot(workspace: &Workspace, steps: &mut Steps, languages: &[String]) -> Result<(), Failed> {
-    steps.command("build", &workspace.cargo(&BUILD))?;
-    let polyglot = workspace.built("debug", "attorn-polyglot").map_err(|why| Failed::before_any_step(&why))?;
-    run(steps, polyglot, languages)
+/// What passes a large context to a policy in each language, and measures it.
+const MEASURES: &str = "attorn-polyglot";
+
+/// Build and test every template, SDK, example and plugin. What is missing for one of them is a failure that says how to
+/// get it.
+pub(crate) fn polyglot(workspace: &Workspace, steps: &mut Steps) -> Result<(), Failed> {
+    interop::check_tools(steps, &[Part::Sdks])?;
+    components::build(workspace, steps, Guests::All)?;
+    // Of the whole workspace, so that its dependencies are built with the same features, and only once.
+    let programs = ["--bin", "attorn", "--bin", "attorn-interop", "--example", "articles"];
+    steps.command("build", &workspace.cargo(&[&["build", "--locked", "--workspace"][..], &programs].concat()))?;
+    let attorn = workspace.built("debug", "attorn").map_err(|why| Failed::before_any_step(&why))?;
+    steps.command("tools of the languages", &attorn.with("policy").with("doctor"))?;
+    steps.command(
+        "policies",
+        &workspace.cargo(&[&["test", "--locked", "--workspace", "--no-fail-fast"][..], &TESTS].concat()),
+    )?;
+    interop::play(workspace, steps, &[Part::Sdks], None)?;
+    steps.summary();
+    Ok(())
 }
 
-/// Build it for speed, and have it measure in these languages, or all, and in Rust.
+/// Build what measures for speed, and have it measure in these languages, or all, and in Rust.
 pub(crate) fn measure(workspace: &Workspace, steps: &mut Steps, languages: &[String]) -> Result<(), Failed> {
     components::build(workspace, steps, Guests::All)?;
-    steps.command("build", &workspace.cargo(&[&BUILD[..], &["--release"]].concat()))?;
-    let polyglot = workspace.built("release", "attorn-polyglot").map_err(|why| Failed::before_any_step(&why))?;
-    run(steps, polyglot.with("--measure"), languages)
-}
-
-fn run(steps: &mut Steps, polyglot: Invocation, languages: &[String]) -> Result<(), Failed> {
+    let build = ["build", "--locked", "--release", "--workspace", "--bin", MEASURES];
+    steps.command("build", &workspace.cargo(&build))?;
+    let polyglot = workspace.built("release", MEASURES).map_err(|why| Failed::before_any_step(&why))?;
     let polyglot = languages.iter().fold(polyglot, Invocation::with);
-    steps.command("polyglot", &polyglot)?;
+    steps.command("measure", &polyglot)?;
     steps.summary();
     Ok(())
 }

@@ -1,27 +1,22 @@
-//! C: on its SDK by the toolchain of `attorn policy build`, and by hand, against nothing but the contract, by the compiler
-//! that comes with Zig.
+//! C: against nothing but the contract, by the compiler that comes with Zig.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::language::{Language, project};
-use crate::policy::Policy;
+use crate::language::Language;
 use crate::tools::{Ground, files, python_environment, read, run, write};
 use crate::{bindings, policy};
 
 /// A sandbox is made anew for each decision, and its memory with it.
 const STACK: &str = "-Wl,-z,stack-size=65536";
 
-pub(crate) fn build(ground: &Ground, policy: &Policy) -> Result<PathBuf, String> {
-    let sources = policy.sources(ground, Language::C)?;
-    if policy.name == policy::TRIED.name {
-        return project(&sources);
-    }
+pub(crate) fn build(ground: &Ground) -> Result<PathBuf, String> {
+    let sources = policy::sources(ground, Language::C)?;
     let tools = python_environment(ground, "c", &sources.join("requirements.txt"))?;
-    let home = ground.fresh_directory(&policy.home(Language::C))?;
+    let home = ground.fresh_directory(&policy::home(Language::C))?;
     let generated = home.join("bindings");
     bindings::generate(&ground.wit(), wit_bindgen_c::Opts::default().build(), &generated)?;
-    let schema = String::from_utf8_lossy(&read(&policy.schema(ground))?).into_owned();
+    let schema = String::from_utf8_lossy(&read(&policy::schema(ground))?).into_owned();
     let schema = format!("static const char SCHEMA[] = {};\n", literal(&schema));
     write(&generated.join("schema.h"), schema.as_bytes())?;
 
@@ -34,7 +29,7 @@ pub(crate) fn build(ground: &Ground, policy: &Policy) -> Result<PathBuf, String>
         .env("ZIG_LOCAL_CACHE_DIR", home.join("cache"));
     zig.args(files(&sources, "c")?).args(files(&generated, "c")?).args(files(&generated, "o")?);
     run(&mut zig, "the tool has been installed; see its message")?;
-    let component = home.join(policy.file());
+    let component = home.join(policy::FILE);
     bindings::component(&read(&module)?, &component)?;
     Ok(component)
 }

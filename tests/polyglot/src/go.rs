@@ -1,5 +1,4 @@
-//! Go, by its own compiler: on its SDK by the toolchain of `attorn policy build`, and by hand, against nothing but the
-//! contract.
+//! Go: against nothing but the contract, by its own compiler.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,8 +6,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::bindings;
-use crate::language::{Language, project};
-use crate::policy::{self, Policy};
+use crate::language::Language;
+use crate::policy;
 use crate::tools::{Ground, copy_files, read, run, write};
 
 const HELP: &str =
@@ -17,17 +16,14 @@ const HELP: &str =
 /// Where the generator expects the implementation of the exported interface.
 const PACKAGE: &str = "export_attorn_policy_policy";
 
-pub(crate) fn build(ground: &Ground, policy: &Policy) -> Result<PathBuf, String> {
-    let sources = policy.sources(ground, Language::Go)?;
-    if policy.name == policy::TRIED.name {
-        return project(&sources);
-    }
-    let home = ground.fresh_directory(&policy.home(Language::Go))?;
+pub(crate) fn build(ground: &Ground) -> Result<PathBuf, String> {
+    let sources = policy::sources(ground, Language::Go)?;
+    let home = ground.fresh_directory(&policy::home(Language::Go))?;
     let build = home.join("build");
     let generator = wit_bindgen_go::Opts::default().build();
     bindings::generate(&ground.wit(), generator, &build)?;
     copy_files(&sources, &build.join(PACKAGE), &["go"])?;
-    write(&build.join(PACKAGE).join("settings.schema.json"), &read(&policy.schema(ground))?)?;
+    write(&build.join(PACKAGE).join("settings.schema.json"), &read(&policy::schema(ground))?)?;
     // What the generated code depends on comes with the generator, so no registry of Go is asked.
     copy_runtime(&runtime(ground)?, &build.join("pkg"))?;
     let module = "module wit_component\n\ngo 1.25\n\nrequire go.bytecodealliance.org/pkg v0.0.0\n\n\
@@ -42,7 +38,7 @@ pub(crate) fn build(ground: &Ground, policy: &Policy) -> Result<PathBuf, String>
     run(&mut go, HELP)?;
     let mut module = read(&module)?;
     bindings::embed(&ground.wit(), &mut module)?;
-    let component = home.join(policy.file());
+    let component = home.join(policy::FILE);
     bindings::component(&module, &component)?;
     Ok(component)
 }

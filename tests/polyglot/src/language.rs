@@ -1,13 +1,9 @@
 //! The languages, and what each gets.
 
-use std::error::Error;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use attorn_toolchain::project as projects;
-
-use crate::policy::Policy;
 use crate::tools::Ground;
 use crate::{c, go, python, typescript};
 
@@ -33,13 +29,13 @@ impl Language {
         }
     }
 
-    /// Build a policy, and give the component's file.
-    pub(crate) fn build(self, ground: &Ground, policy: &Policy) -> Result<PathBuf, String> {
+    /// Build the policy, and give the component's file.
+    pub(crate) fn build(self, ground: &Ground) -> Result<PathBuf, String> {
         match self {
-            Self::TypeScript => typescript::build(ground, policy),
-            Self::C => c::build(ground, policy),
-            Self::Python => python::build(ground, policy),
-            Self::Go => go::build(ground, policy),
+            Self::TypeScript => typescript::build(ground),
+            Self::C => c::build(ground),
+            Self::Python => python::build(ground),
+            Self::Go => go::build(ground),
         }
     }
 }
@@ -59,13 +55,4 @@ impl fmt::Display for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// Build a project on the SDK of its language. The component stays with its sources, as in any project.
-pub(crate) fn project(sources: &Path) -> Result<PathBuf, String> {
-    let made = projects::build(sources, &mut |line| eprintln!("{line}")).map_err(|error| {
-        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-        format!("{error}{cause}")
-    })?;
-    Ok(made.path)
 }
