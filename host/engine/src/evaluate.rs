@@ -67,7 +67,7 @@ fn initialised(policy: &Loaded, sandbox: &mut Sandbox) -> Result<Instance, Faile
     // The requirements are the same as at load: `init` has nothing else to go by.
     init.map_err(|error| sandbox.failed(&error, Failure::InitFailed))?
         .map_err(|problem| Failed::new(Failure::InitFailed, &problem))?;
-    // A snapshot has forgotten it, too.
-    sandbox.clear_log(&policy.limits);
+    // A snapshot has forgotten what was logged, too.
+    sandbox.initialised(&policy.limits);
     Ok(instance)
 }

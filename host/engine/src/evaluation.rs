@@ -29,6 +29,9 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// Units of fuel, where they are counted: see [`LoadRequest::metered`](crate::LoadRequest).
     pub fuel: Option<u64>,
+    /// Of these, what was used up before `evaluate`, where `init` ran first. A policy that starts from a snapshot pays
+    /// for it once.
+    pub fuel_of_init: Option<u64>,
     /// Whether messages were dropped because the log was full.
     pub log_dropped: bool,
 }

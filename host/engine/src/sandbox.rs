@@ -30,6 +30,7 @@ pub(crate) struct Held {
     meter: Meter,
     stopwatch: Stopwatch,
     expired: bool,
+    fuel_of_init: Option<u64>,
 }
 
 /// A failure, and what to tell operators about it.
@@ -58,6 +59,7 @@ impl Sandbox {
             meter: Meter::new(limits),
             stopwatch: Stopwatch::start(limits, deadline),
             expired: false,
+            fuel_of_init: None,
         };
         let mut store = Store::new(runtime, held);
         store.limiter(|held| &mut held.meter);
@@ -101,9 +103,17 @@ impl Sandbox {
         (cpu_us, expired)
     }
 
-    /// Forget what was logged so far.
-    pub(crate) fn clear_log(&mut self, limits: &PolicyLimits) {
-        self.store.data_mut().log = LogBuffer::new(limits.log_bytes_max);
+    /// `init` has run: what it logged is forgotten, and what it used up is kept apart.
+    pub(crate) fn initialised(&mut self, limits: &PolicyLimits) {
+        let fuel_of_init = self.fuel();
+        let held = self.store.data_mut();
+        held.log = LogBuffer::new(limits.log_bytes_max);
+        held.fuel_of_init = fuel_of_init;
+    }
+
+    /// Fuel so far, where it is counted.
+    fn fuel(&self) -> Option<u64> {
+        self.store.get_fuel().ok().map(|left| FUEL_MAX.saturating_sub(left))
     }
 
     /// Why the runtime gave up. `otherwise` is for what is neither a limit nor a trap.
@@ -131,11 +141,11 @@ impl Sandbox {
         let held = self.store.data();
         let Reading { cpu_us, wall_us, expired } = held.stopwatch.read();
         let memory_bytes = held.meter.memory_bytes();
-        let fuel = self.store.get_fuel().ok().map(|left| FUEL_MAX.saturating_sub(left));
+        let (fuel, fuel_of_init) = (self.fuel(), held.fuel_of_init);
         let late = || Failed::new(Failure::Deadline, "it answered after its time was used up");
         let answer = answer.and_then(|answer| if expired { Err(late()) } else { Ok(answer) });
         let (lines, log_dropped) = self.store.into_data().log.into_parts();
-        (answer, Usage { cpu_us, wall_us, memory_bytes, fuel, log_dropped }, lines)
+        (answer, Usage { cpu_us, wall_us, memory_bytes, fuel, fuel_of_init, log_dropped }, lines)
     }
 }
 

@@ -60,8 +60,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use attorn_artifact::{Cancel, Progress};
-use attorn_core::{EvaluationContext, JsonText, Known, ParseError, PolicyId, PolicyLimits};
-use attorn_engine::{Busy, Engine, Evaluation, LoadError, LoadRequest, LoadedPolicy, Question};
+use attorn_core::{EvaluationContext, Failure, JsonText, Known, Outcome, ParseError, PolicyId, PolicyLimits};
+use attorn_engine::{Activation, Busy, Engine, Evaluation, LoadError, LoadRequest, LoadedPolicy, Question, Usage};
 
 pub use compare::{ComparedCase, Comparison, Side, SideSaid, compare};
 pub(crate) use context::ContextWire;
@@ -188,21 +188,16 @@ pub async fn run_dir_watched(
         let got = run.case(&case, Start::AsInForce).await?;
         let (got, evaluation) = got.unwrap_or_default();
         let mut differences = case.expect.differences(&got);
-        // How an evaluation starts must make no difference to what the policy says, also where no case asks.
-        if let Some((each_time, _)) = run.case(&case, Start::InitEachTime).await? {
-            let named = |one: Difference| Difference { member: format!("{} without snapshot", one.member), ..one };
-            differences.extend(got.differences_exactly(&each_time).into_iter().map(named));
+        let mut cost = None;
+        if let Some(evaluation) = evaluation {
+            // How an evaluation starts must make no difference to what the policy says, also where no case asks.
+            if let Some((each_time, _)) = run.case(&case, Start::InitEachTime).await? {
+                let named = |one: Difference| Difference { member: format!("{} without snapshot", one.member), ..one };
+                differences.extend(got.differences_exactly(&each_time).into_iter().map(named));
+            }
+            cost = Some(Cost { fuel: run.fuel(&case).await?, memory_bytes: evaluation.usage.memory_bytes });
         }
-        // Counting makes it slower, so what it says there is not what is compared.
-        let counted = match &evaluation {
-            Some(_) => run.case(&case, Start::Metered).await?.and_then(|(_, evaluation)| evaluation),
-            None => None,
-        };
         coverage.count(&got);
-        let cost = evaluation.map(|evaluation| Cost {
-            fuel: counted.and_then(|counted| counted.usage.fuel),
-            memory_bytes: evaluation.usage.memory_bytes,
-        });
         let said = got.as_expectation(&case.expect);
         let report = CaseReport { file: case.file, name: case.name, said, differences, cost };
         watch(Far::Done(&report));
@@ -230,7 +225,8 @@ pub(crate) enum Start {
     AsInForce,
     /// From the component as it came, with `init` before each.
     InitEachTime,
-    /// As in a decision, with every instruction counted.
+    /// With every instruction counted: from the component as it came, or from a snapshot where `init` takes too long to
+    /// run each time.
     Metered,
 }
 
@@ -272,6 +268,24 @@ impl<'a> Run<'a> {
         ))
     }
 
+    /// What a decision about a case uses up, in units of fuel. Counting makes it slower, so what the policy says then is
+    /// not what is compared. A snapshot of each of the settings would have to be compiled for it, so what `init` used up
+    /// is taken off instead.
+    async fn fuel(&mut self, case: &Case) -> Result<Option<u64>, CasesError> {
+        let Some((_, Some(counted))) = self.case(case, Start::Metered).await? else { return Ok(None) };
+        if counted.outcome == Outcome::Failed(Failure::Deadline) {
+            // How far it got until its time was over is not the same twice.
+            return Ok(None);
+        }
+        let starts_from_snapshot = match self.load(&case.settings, Start::AsInForce)? {
+            Some(Ok(policy)) => policy.report().activation == Activation::Snapshot,
+            _ => false,
+        };
+        let Usage { fuel, fuel_of_init, .. } = counted.usage;
+        let of_init = fuel_of_init.filter(|_| starts_from_snapshot).unwrap_or_default();
+        Ok(fuel.map(|fuel| fuel.saturating_sub(of_init)))
+    }
+
     /// A case up to its evaluation.
     pub(crate) fn prepare(&mut self, case: &Case, start: Start) -> Result<Prepared, CasesError> {
         let policy = match self.load(&case.settings, start)? {
@@ -307,9 +321,14 @@ impl<'a> Run<'a> {
                 settings: settings.as_str(),
                 limits: self.limits,
                 metered: start == Start::Metered,
-                without_snapshot: start == Start::InitEachTime,
+                without_snapshot: start != Start::AsInForce,
             };
-            let loaded = match self.engine.load_watched(request, &Progress::default(), &Cancel::default()) {
+            let load = |request| self.engine.load_watched(request, &Progress::default(), &Cancel::default());
+            let mut loaded = load(request.clone());
+            if let (Start::Metered, Err(LoadError::TooSlow { .. })) = (start, &loaded) {
+                loaded = load(LoadRequest { without_snapshot: false, ..request });
+            }
+            let loaded = match loaded {
                 Ok(policy) => Ok(policy),
                 Err(LoadError::SettingsRejected { problem }) => Err(problem),
                 Err(LoadError::TooSlow { .. }) if start != Start::AsInForce => return Ok(None),

@@ -7,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use attorn_core::PolicyLimits;
-use attorn_engine::{Compiler, Engine, EngineConfig, Leftovers};
+use attorn_engine::{Activation, Compiler, Engine, EngineConfig, Leftovers};
 use attorn_toolchain::cases::{self, Coverage};
+use attorn_toolchain::once;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -112,6 +113,12 @@ cases:
     assert_eq!(report.cases[1].cost, None);
     // Fuel is no measure of time: it is the same each time.
     assert_eq!(run().await.cases[0].cost, Some(cost));
+    // And the same where a snapshot is asked, as in a decision.
+    let settings = r#"{ "allow": [{ "actions": ["faq.read"], "resource_types": ["article"] }] }"#;
+    let context = (".json", &br#"{ "request": { "action": "faq.read", "resource": "article/42" } }"#[..]);
+    let answer = once::ask(&engine, &component("read-only"), settings, context, PolicyLimits::NATIVE).await.unwrap();
+    assert_eq!(answer.policy.report().activation, Activation::Snapshot);
+    assert_eq!(answer.evaluation.usage.fuel, cost.fuel);
 }
 
 #[tokio::test]

@@ -306,8 +306,8 @@ fn the_policy_of_the_sdks_readme_is_open_in_its_hours() {
     assert!(code == 0 && out.ends_with("2 cases, 0 failed\n"), "{out}{said}");
 }
 
-/// Cases of `spend-limit`, which every language has in common: those of few settings, since each takes seconds to compile.
-/// `cargo xtask polyglot` runs all of them, and the plugin's own tests read all settings.
+/// Cases of `spend-limit`, which every language has in common: those of few settings, since each takes seconds to compile. With
+/// `ATTORN_TEST_ROUNDS`, as `cargo xtask full` sets it, all of them. The plugin's own tests read all settings.
 #[test]
 fn spend_limit_in_python_passes_the_cases_of_all_languages() {
     let plugin = root().join("plugins/spend-limit");
@@ -324,11 +324,14 @@ fn spend_limit_in_python_passes_the_cases_of_all_languages() {
     let (code, out, said) = attorn(copy.path(), &["build"]);
     assert_eq!(code, 0, "{out}{said}");
     fs::create_dir(copy.path().join("cases")).unwrap();
-    for name in ["amounts.json", "currencies.json"] {
+    let is_long = std::env::var_os("ATTORN_TEST_ROUNDS").is_some();
+    let more: &[&str] = if is_long { &["limits.json", "settings.json", "who.json"] } else { &[] };
+    for name in ["amounts.json", "currencies.json"].iter().chain(more) {
         fs::copy(plugin.join("cases").join(name), copy.path().join("cases").join(name)).unwrap();
     }
     let (code, out, said) = attorn(copy.path(), &["test"]);
-    assert!(code == 0 && out.contains("57 cases, 0 failed\n"), "{out}{said}");
+    let all = if is_long { "141 cases, 0 failed\n" } else { "57 cases, 0 failed\n" };
+    assert!(code == 0 && out.contains(all), "{out}{said}");
 }
 
 #[tokio::test]
