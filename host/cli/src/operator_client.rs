@@ -20,6 +20,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long nothing may come: longer than the server takes at most.
 const READ_TIMEOUT: Duration = Duration::from_secs(35);
+/// The same for what may compile a policy.
+const LOADING_READ_TIMEOUT: Duration = Duration::from_secs(605);
 
 /// The longest answer that is kept in memory: a page of 200 of the longest entries, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -37,16 +39,14 @@ pub(crate) struct OperatorClient {
 
 impl OperatorClient {
     pub(crate) fn new(server: ServerUrl, token: Option<Token>) -> Result<Self, Failure> {
-        let mut http = reqwest::Client::builder()
-            .user_agent(concat!("attorn/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT);
-        if server.is_loopback() {
-            http = http.no_proxy();
-        }
-        let http = http.build().map_err(|error| Failure::of(&error))?;
+        let http = http(&server, READ_TIMEOUT)?;
         Ok(Self { http, server, token })
+    }
+
+    /// One that waits for as long as it may take to make a policy ready.
+    pub(crate) fn patient(&self) -> Result<Self, Failure> {
+        let http = http(&self.server, LOADING_READ_TIMEOUT)?;
+        Ok(Self { http, server: self.server.clone(), token: self.token.clone() })
     }
 
     /// Get JSON.
@@ -155,6 +155,18 @@ impl OperatorClient {
         }
         Ok(())
     }
+}
+
+fn http(server: &ServerUrl, read_timeout: Duration) -> Result<reqwest::Client, Failure> {
+    let mut http = reqwest::Client::builder()
+        .user_agent(concat!("attorn/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(read_timeout);
+    if server.is_loopback() {
+        http = http.no_proxy();
+    }
+    http.build().map_err(|error| Failure::of(&error))
 }
 
 /// An answer that began and did not end: the server ends one early where it cannot read on.

@@ -298,6 +298,10 @@ fn open() -> Vec<Route> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use attorn_artifact::WorkerLimits;
+
     use super::*;
     use crate::http::route::BODY_BYTES_MAX;
 
@@ -341,6 +345,26 @@ mod tests {
             "pushVersion",
         ];
         assert_eq!(large, expect);
+    }
+
+    /// A worker that compiles ends by itself before.
+    #[test]
+    fn what_may_compile_has_time_for_it() {
+        let (patient, others): (Vec<_>, Vec<_>) = all().into_iter().partition(Route::loads);
+        let longest = Duration::from_secs(WorkerLimits::USUAL.wall_s_max);
+        assert!(patient.iter().all(|route| route.lasts_at_most() > longest));
+        assert!(others.iter().all(|route| route.lasts_at_most() < Duration::from_mins(1)));
+        let patient: Vec<_> = patient.iter().map(|route| route.operation).collect();
+        let expect = [
+            "pushVersion",
+            "activatePolicy",
+            "rollBackPolicy",
+            "changeActiveSet",
+            "simulate",
+            "replayDecision",
+            "replayHistory",
+        ];
+        assert_eq!(patient, expect);
     }
 
     #[test]

@@ -80,7 +80,8 @@ pub(super) async fn post<T: DeserializeOwned>(
     body: &impl Serialize,
 ) -> Result<T, Failure> {
     let id = request_id()?;
-    let mut answer = std::pin::pin!(client.post_as(&id, path, body));
+    let patient = client.patient()?;
+    let mut answer = std::pin::pin!(patient.post_as(&id, path, body));
     let begun = Instant::now();
     let mut said = Said::default();
     let mut wait = QUIET;

@@ -27,9 +27,6 @@ use crate::http::tls::ClientCertificates;
 use crate::oauth::form::Form;
 use crate::refusals::{Door, Refusals};
 
-/// The longest that a request may take, its body's arrival included.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// The longest that a body may take to arrive which is read before anybody knows who sent it. Such bodies are small.
 const STRANGERS_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -82,9 +79,10 @@ async fn serve(app: Arc<App>, route: Arc<Route>, path: Option<RawPathParams>, re
         return respond_with(&app, Errors::of(&route), &id, Err(failure));
     };
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let answer = tokio::time::timeout(REQUEST_TIMEOUT, handle(&app, &route, (&id, path), &parts, body)).await;
+    let longest = route.lasts_at_most();
+    let answer = tokio::time::timeout(longest, handle(&app, &route, (&id, path), &parts, body)).await;
     let answer = answer.unwrap_or_else(|_| {
-        let detail = format!("the request took longer than {} s", REQUEST_TIMEOUT.as_secs());
+        let detail = format!("the request took longer than {} s", longest.as_secs());
         Err(Failure::of(ProblemCode::Timeout, detail).with_help("it may still take effect: look before you repeat it"))
     });
     log(&route, &id, &answer, started.elapsed());

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use attorn_core::Duty;
 use axum::http::Method;
@@ -119,6 +120,10 @@ pub(crate) struct Route {
     pub(crate) handler: fn(Arc<App>, Call) -> Answer,
 }
 
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// What compiles is bounded by limits of its own, and several wait for each other; how far they are `/v1/loads` says.
+const LOADING_TIMEOUT: Duration = Duration::from_mins(10);
+
 /// The most bytes of a body, where a route does not say otherwise.
 pub(crate) const BODY_BYTES_MAX: usize = 32 << 10;
 
@@ -159,6 +164,25 @@ impl Route {
     /// Whether its answer can wait for a checkpoint: `?wait=checkpointed` or `?wait=witnessed`.
     pub(crate) fn waits(&self) -> bool {
         matches!(self.operation, "createDecision" | "showCheckpoint" | "showReceipt" | "showDecisionReceipt")
+    }
+
+    /// Whether a policy may have to be made ready for it, which compiles.
+    pub(crate) fn loads(&self) -> bool {
+        matches!(
+            self.operation,
+            "pushVersion"
+                | "activatePolicy"
+                | "rollBackPolicy"
+                | "changeActiveSet"
+                | "simulate"
+                | "replayDecision"
+                | "replayHistory"
+        )
+    }
+
+    /// The longest that one may take, its body's arrival included.
+    pub(crate) fn lasts_at_most(&self) -> Duration {
+        if self.loads() { LOADING_TIMEOUT } else { REQUEST_TIMEOUT }
     }
 
     /// Its path as the `OpenAPI` document has it, which knows no parameters of several segments.

@@ -31,7 +31,7 @@ impl ReplayOne {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.operator()?;
         let request = ReplayRequest { decision_id: self.what.decision(&client).await?.to_string() };
-        let replay: Replay = client.post("/v1/replays", &request).await?;
+        let replay: Replay = client.patient()?.post("/v1/replays", &request).await?;
         if context.output.json {
             context.output.json(&replay)?;
         } else {

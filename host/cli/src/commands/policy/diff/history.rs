@@ -100,6 +100,7 @@ pub(super) async fn run(
     filters: &Filters,
 ) -> Result<Exit, Failure> {
     let request = HistoryRequest { a, b };
+    let client = &client.patient()?;
     let lives = lives(client, filters).await?;
     let progress = Progress::new(output, lives.iter().map(|life| life.entries.end - life.entries.start).sum());
     let (sum, mut not_reached) = (Mutex::new(Sum::default()), Vec::new());
