@@ -243,6 +243,38 @@ async fn a_history_that_is_damaged_or_missing_is_named_and_keeps_nobody_from_the
     stage.verifies();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_that_was_cut_off_goes_on_with_the_same_and_moves_away_what_does_not_belong_there() {
+    let (stage, process) = Stage::set().await;
+    process.stop().await;
+    let path = stage.published("checkpoint");
+    let (whole, history) = (fs::read(&path).unwrap(), fs::read(stage.published("checkpoints/0")).unwrap());
+    spoil(&path);
+    fs::rename(&path, path.with_extension("broken-1")).unwrap();
+    fs::write(path.with_extension("tmp"), "half").unwrap();
+    stage.does_not_serve("`attorn repair` moves what is damaged aside");
+    let named = "log/1/checkpoint` is no checkpoint of this log: it is not there, and what was there is `";
+    stage.names(named);
+    let repaired = stage.done(&["repair"]);
+    assert!(repaired["checkpoints_mended"][0].as_str().unwrap().contains(named), "{repaired}");
+    assert_eq!(fs::read(&path).unwrap(), whole, "the same log, and the same key");
+    stage.verifies();
+
+    // Builds of before read it, and removed the history for it.
+    let old = stage.published("checkpoints.old");
+    fs::write(&old, "").unwrap();
+    stage.start().await.stop().await;
+    assert!(fs::read(stage.published("checkpoints/0")).unwrap().starts_with(&history));
+    fs::remove_file(&old).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &old, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    stage.start().await.stop().await;
+    let repaired = stage.done(&["repair"]);
+    let mended = repaired["checkpoints_mended"][0].as_str().unwrap();
+    assert!(mended.contains("log/1/checkpoints.old` does not belong there; it was moved to `"), "{repaired}");
+    assert!(!old.exists() && stage.published("checkpoints.old.broken-1").exists());
+    stage.verifies();
+}
+
 /// A server that finds no history begins one, and says so.
 async fn start_and_say(stage: &Stage) -> Process {
     let process = stage.start().await;

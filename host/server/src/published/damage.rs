@@ -4,19 +4,15 @@
 //! Nothing is changed here ([`super::mend`] does that), and nothing is compared with the log: a checkpoint that is signed and
 //! counts more than the log has is not damaged, but says that entries are lost.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use attorn_log::segments::{
-    SEGMENT_BYTES_MAX, SEGMENTS, SegmentError, Span, parse_segment, read_segment, segment_name,
-};
+use attorn_log::segments::{SEGMENT_BYTES_MAX, SEGMENTS, SegmentError, Span, read_segment, segment_name};
 use attorn_log::{CheckpointVerifier, SignedCheckpoint};
 
+use super::aside;
 use super::files::{self, NEWEST, WITNESSED};
-use super::segments::Segments;
+use super::segments::{Segments, listed};
 use crate::http::failure::causes;
 
 /// What was found.
@@ -52,6 +48,8 @@ pub(super) enum Which {
         number: u64,
         whole: String,
     },
+    /// What has no place here, so that nothing takes it.
+    Stray,
 }
 
 impl fmt::Display for BadFile {
@@ -88,17 +86,23 @@ pub(crate) fn look(dir: &Path, verifier: &CheckpointVerifier, size: Option<u64>)
         Ok(witnessed) => found.witnessed = witnessed,
         Err(problem) => found.bad.push(checkpoint_bad(dir, WITNESSED, &problem, |said| Which::Witnessed { said })),
     }
-    if Segments::is_old(dir) || (found.bad.is_empty() && found.head().is_none()) {
-        return found;
-    }
-    let listed = match listed(dir) {
+    look_at_history(dir, verifier, size, &mut found);
+    found
+}
+
+fn look_at_history(dir: &Path, verifier: &CheckpointVerifier, size: Option<u64>, found: &mut Found) {
+    let mut listed = match listed(dir) {
         Ok(listed) => listed,
-        Err(problem) => {
+        // A server that has signed nothing yet does not start with it either.
+        Err(error) => {
             let (path, which) = (dir.join(SEGMENTS), Which::Segment { number: 0, whole: String::new() });
-            found.bad.push(BadFile { path, problem, which });
-            return found;
+            found.bad.push(BadFile { path, problem: format!("cannot be read: {error}"), which });
+            return;
         }
     };
+    if found.bad.is_empty() && found.head().is_none() {
+        return;
+    }
     let due = Span::USUAL.segment_of(size.unwrap_or(0).max(found.size()));
     // What was not begun yet is not missing: a new segment is made before the checkpoint that is the first in it.
     let begun = Span::USUAL.segment_of(found.size());
@@ -106,23 +110,23 @@ pub(crate) fn look(dir: &Path, verifier: &CheckpointVerifier, size: Option<u64>)
     for number in missing {
         found.bad.push(segment_bad(dir, number, "is missing".to_owned(), String::new()));
     }
+    if size.is_some() {
+        let problem = "stands for entries that the log does not have";
+        let stray =
+            |number| BadFile { path: dir.join(segment_name(number)), problem: problem.to_owned(), which: Which::Stray };
+        found.bad.extend(listed.split_off(&(due + 1)).into_iter().map(stray));
+    }
     let last = listed.last().copied();
     for number in listed {
-        if size.is_some() && number > due {
-            let problem = "stands for entries that the log does not have".to_owned();
-            found.bad.push(segment_bad(dir, number, problem, String::new()));
-            continue;
-        }
-        look_at(dir, (number, last == Some(number)), verifier, &mut found);
+        look_at(dir, (number, last == Some(number)), verifier, found);
     }
-    if let (Some(number), true) = (last, ends_early(&found))
-        && !has(&found, number)
+    if let (Some(number), true) = (last, ends_early(found))
+        && !has(found, number)
     {
         let problem = "ends before the newest checkpoint: its end is damaged or missing".to_owned();
         let whole = whole_of(dir, number, verifier);
         found.bad.push(segment_bad(dir, number, problem, whole));
     }
-    found
 }
 
 /// Whether the history lacks the checkpoint that is written to it before the newest takes its place.
@@ -135,32 +139,25 @@ fn has(found: &Found, number: u64) -> bool {
     found.bad.iter().any(|bad| matches!(bad.which, Which::Segment { number: other, .. } if other == number))
 }
 
-/// One of the two files of a checkpoint each.
+/// One of the two files of a checkpoint each. Where it is not there any more, what lies aside says how many entries it counted.
 fn checkpoint_bad(dir: &Path, name: &str, problem: &str, which: impl FnOnce(Option<u64>) -> Which) -> BadFile {
-    let text = files::bytes(dir, name, SignedCheckpoint::NOTE_BYTES_MAX).ok().flatten().unwrap_or_default();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let said = text.lines().nth(1).and_then(|line| line.parse().ok());
+    let said = said_in(dir, name).or_else(|| {
+        let asides = aside::all(&dir.join(name)).unwrap_or_default();
+        asides.iter().filter_map(|aside| said_in(dir, aside.file_name()?.to_str()?)).max()
+    });
     let prefix = format!("`{name}`: ");
     let problem = problem.strip_prefix(&prefix).unwrap_or(problem);
     BadFile { path: dir.join(name), problem: format!("is no checkpoint of this log: {problem}"), which: which(said) }
 }
 
-fn segment_bad(dir: &Path, number: u64, problem: String, whole: String) -> BadFile {
-    BadFile { path: dir.join(segment_name(number)), problem, which: Which::Segment { number, whole } }
+/// How many entries the text of a file counts.
+fn said_in(dir: &Path, name: &str) -> Option<u64> {
+    let text = files::bytes(dir, name, SignedCheckpoint::NOTE_BYTES_MAX).ok().flatten()?;
+    String::from_utf8_lossy(&text).lines().nth(1)?.parse().ok()
 }
 
-/// The segments that there are.
-fn listed(dir: &Path) -> Result<BTreeSet<u64>, String> {
-    let failed = |error: std::io::Error| format!("cannot be read: {error}");
-    let entries = match fs::read_dir(dir.join(SEGMENTS)) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        entries => entries.map_err(failed)?,
-    };
-    let mut listed = BTreeSet::new();
-    for entry in entries {
-        listed.extend(entry.map_err(failed)?.file_name().to_str().and_then(parse_segment));
-    }
-    Ok(listed)
+fn segment_bad(dir: &Path, number: u64, problem: String, whole: String) -> BadFile {
+    BadFile { path: dir.join(segment_name(number)), problem, which: Which::Segment { number, whole } }
 }
 
 fn look_at(dir: &Path, (number, is_last): (u64, bool), verifier: &CheckpointVerifier, found: &mut Found) {

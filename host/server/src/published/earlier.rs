@@ -20,13 +20,12 @@ use attorn_log::segments::Span;
 use attorn_log::tiles::{TILE_WIDTH, add_to_bundle};
 use attorn_log::{Checks, Tile, TileKind, VerifyError, verify_export_and_show};
 use attorn_store::records::{EpochEnd, LogEpochRecord, Record as _};
-use attorn_store::{
-    Integrity, Key, KeyKind, KeyPrefix, PAGE_ITEMS_MAX, Store, create_beside, far, free_name, open_regular,
-};
+use attorn_store::{Integrity, Key, KeyKind, KeyPrefix, PAGE_ITEMS_MAX, Store, create_beside, far, open_regular};
 
+use super::aside;
 use super::damage::{self, BadFile, Which};
 use super::files::{self, NEWEST};
-use super::mend::{Mended, aside_name, failed, set_aside};
+use super::mend::{Mended, failed, set_aside};
 use super::published_in;
 use super::segments::Segments;
 use crate::epochs::export_path;
@@ -284,9 +283,7 @@ fn problem_of(path: &Path, bytes: &[u8]) -> Option<String> {
 fn put_bundle(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().unwrap_or(path);
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    if aside_name(path)?.is_some() {
-        fs::rename(path, free_name(path)?)?;
-    }
+    aside::keep(path)?;
     let beside = path.with_extension("tmp");
     let mut file = create_beside(&beside)?;
     file.write_all(bytes).and_then(|()| file.sync_all())?;

@@ -17,8 +17,9 @@ use std::path::Path;
 
 use attorn_log::segments::{SEGMENTS, Span, segment_name};
 use attorn_log::{CheckpointVerifier, SignedCheckpoint};
-use attorn_store::{create_beside, open_regular};
+use attorn_store::{create_beside, is_there, open_regular};
 
+use super::aside;
 use super::segments::Segments;
 
 pub(super) const NEWEST: &str = "checkpoint";
@@ -44,7 +45,8 @@ impl Kept {
         // Under another key the end of the history would pass for half-written. The newest never does.
         let files = [newest(dir, verifier)?, witnessed(dir, verifier)?];
         // A history is begun before anything is signed.
-        let history_gone = files.iter().any(Option::is_some) && !Segments::is_begun(dir).map_err(failed)?;
+        let is_begun = Segments::is_begun(dir).map_err(|error| format!("`{SEGMENTS}`: {error}"))?;
+        let history_gone = files.iter().any(Option::is_some) && !is_begun;
         let mut kept = Self::of(files, Segments::open(dir, verifier, Span::USUAL)?);
         kept.history_gone = history_gone;
         if let Some(newest) = kept.newest.as_ref().filter(|_| history_gone)
@@ -74,14 +76,24 @@ impl Kept {
     }
 }
 
-/// The newest that was signed, alone.
+/// The newest that was signed, alone. Where it is not there and lies aside it is damaged, and not gone: a repair was cut off, and
+/// what it looked at before it signed anything the next one has to look at, too.
 pub(super) fn newest(dir: &Path, verifier: &CheckpointVerifier) -> Result<Option<SignedCheckpoint>, String> {
-    read(dir, NEWEST, verifier)
+    let found = read(dir, NEWEST, verifier)?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    let asides = aside::all(&dir.join(NEWEST)).map_err(|error| format!("`{NEWEST}`: {error}"))?;
+    match asides.last() {
+        None => Ok(None),
+        Some(aside) => Err(format!("`{NEWEST}`: it is not there, and what was there is `{}`", aside.display())),
+    }
 }
 
-/// Whether there is anything in its place. What cannot be looked at is.
+/// Whether there is anything in its place, or lies aside. What cannot be looked at is.
 pub(super) fn has_newest(dir: &Path) -> bool {
-    dir.join(NEWEST).try_exists().unwrap_or(true)
+    let path = dir.join(NEWEST);
+    is_there(&path).unwrap_or(true) || !aside::all(&path).is_ok_and(|asides| asides.is_empty())
 }
 
 /// The newest that enough witnesses cosigned, alone.

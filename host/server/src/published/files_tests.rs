@@ -194,32 +194,45 @@ fn a_history_that_was_cut_at_any_byte_is_mended() {
 }
 
 #[test]
-fn a_history_from_when_it_was_one_file_is_taken_over() {
-    let sizes: Vec<u64> = (1..9_000).map(|n| n * 256).collect();
-    let segment = |n: u64| {
-        let its: Vec<u64> = sizes.iter().copied().filter(|size| size >> 20 == n).collect();
-        text(&its)
-    };
-    let (whole, expect) = (text(&sizes), [segment(0), segment(1), segment(2)]);
-    assert!(whole.len() as u64 > (1 << 20), "it is read in more than one piece");
-    for (old, torn) in [("checkpoints", ""), ("checkpoints", "attorn/main/1\n99"), ("checkpoints.old", "")] {
-        let dir = TempDir::new().unwrap();
-        fs::write(dir.path().join(old), whole.clone() + torn).unwrap();
-        if old != "checkpoints" {
-            // Somebody did not come to the end of it.
-            fs::create_dir(dir.path().join("checkpoints")).unwrap();
-            fs::write(dir.path().join("checkpoints/7"), "half").unwrap();
-        }
-        assert_eq!(newest(dir.path()), sizes.last().copied());
-        let found = [0, 1, 2].map(|n| fs::read_to_string(dir.path().join(segment_name(n))).unwrap());
-        assert_eq!(found, expect);
-        assert!(!dir.path().join("checkpoints.old").exists() && !dir.path().join("checkpoints/7").exists());
-    }
+fn a_history_is_touched_by_nothing_that_is_called_alike() {
     let dir = TempDir::new().unwrap();
-    fs::write(dir.path().join("checkpoints"), whole.replacen("256", "257", 1)).unwrap();
-    let error = Kept::open(dir.path(), &signer().verifier()).err().unwrap();
-    assert!(error.starts_with("`checkpoints.old`: the checkpoint's signature is wrong"), "{error}");
-    assert_eq!(fs::read_to_string(dir.path().join("checkpoints.old")).unwrap().len(), whole.len());
+    let mut kept = Kept::open(dir.path(), &signer().verifier()).unwrap();
+    put_each(dir.path(), &mut kept.segments, &[256, 512]);
+    let old = dir.path().join("checkpoints.old");
+    for found in [String::new(), text(&[1_024]), "nonsense".to_owned()] {
+        fs::write(&old, &found).unwrap();
+        assert_eq!(newest(dir.path()), Some(512));
+        assert_eq!(fs::read_to_string(dir.path().join(FIRST)).unwrap(), text(&[256, 512]));
+        assert_eq!(fs::read_to_string(&old).unwrap(), found, "it stays");
+    }
+}
+
+#[test]
+fn a_history_in_one_file_is_none_and_stays() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("checkpoints"), text(&[256])).unwrap();
+    for has_newest in [false, true] {
+        if has_newest {
+            put(dir.path(), NEWEST, checkpoint(300).note()).unwrap();
+        }
+        let error = Kept::open(dir.path(), &signer().verifier()).err().unwrap();
+        assert_eq!(error, "`checkpoints`: it is no directory");
+        assert_eq!(fs::read_to_string(dir.path().join("checkpoints")).unwrap(), text(&[256]));
+    }
+}
+
+#[test]
+fn a_newest_that_lies_aside_is_damaged_and_not_gone() {
+    let dir = TempDir::new().unwrap();
+    assert!(!has_newest(dir.path()) && !has_newest(&dir.path().join("gone")));
+    let aside = dir.path().join("checkpoint.broken-1");
+    fs::write(&aside, "x").unwrap();
+    let error = super::newest(dir.path(), &signer().verifier()).unwrap_err();
+    assert_eq!(error, format!("`checkpoint`: it is not there, and what was there is `{}`", aside.display()));
+    assert!(has_newest(dir.path()));
+    // Beside one that is there it says nothing.
+    put(dir.path(), NEWEST, checkpoint(300).note()).unwrap();
+    assert_eq!(newest(dir.path()), Some(300));
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! which has entries that say that a server ran, and knows which entries it gave away to files; and of the high-water
 //! file, which has seen a checkpoint. A server signs one before it says that it started.
 //!
+//! A checkpoint that lies aside is not gone, but damaged: a repair was cut off that had moved it away.
+//!
 //! What is gone is said, and nothing is refused because of it: no decision rests on it. The newest checkpoint and the
 //! tiles of hashes are made anew from the store; entries that were in files alone are not, unless base copy or
 //! journal still have them, nor are earlier checkpoints and the cosignatures under them.

@@ -9,20 +9,24 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
 
 use attorn_log::CheckpointSigner;
-use attorn_log::segments::{SEGMENTS, Span};
-use attorn_store::{Integrity, Store, free_name};
+use attorn_log::segments::{SEGMENTS, Span, segment_name};
+use attorn_store::{Integrity, Store, is_there};
 
 use super::damage::{self, BadFile, Found, Which};
 use super::error::CONTRADICTS_HELP;
 use super::files;
 use super::segments::Segments;
-use super::{continued, directory};
+use super::{aside, continued, directory};
 use crate::config::Config;
 use crate::http::failure::causes;
 use crate::{high_water, most_seen};
+
+/// What builds of before called the history while they took it over out of one file. Nothing reads it.
+const STRAY: &str = "checkpoints.old";
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -52,7 +56,8 @@ pub(crate) async fn mend(
 ) -> Result<Mended, String> {
     let (dir, verifier) = (directory(&config.data_dir, &signer.verifier()), signer.verifier());
     let size = store.log_head().map_err(|error| causes(&error))?.size;
-    let found = damage::look(&dir, &verifier, Some(size));
+    let mut found = damage::look(&dir, &verifier, Some(size));
+    found.bad.extend(stray(&dir));
     let contradicted = contradicts(config, store, signer, &found, size).await;
     if found.bad.is_empty() {
         return Ok(Mended { refused: contradicted, ..Mended::default() });
@@ -69,7 +74,7 @@ pub(crate) async fn mend(
     }
     let mut mended = Vec::new();
     for bad in &found.bad {
-        let aside = aside_name(&bad.path).map_err(|error| failed(&bad.path, &error))?;
+        let aside = aside::name_for(&bad.path).map_err(|error| failed(&bad.path, &error))?;
         mended.push(match &aside {
             Some(aside) => format!("{bad}; it was moved to `{}`, and {}", aside.display(), said(bad, size)),
             None => format!("{bad}; {}", said(bad, size)),
@@ -98,6 +103,7 @@ fn said(bad: &BadFile, size: u64) -> String {
         Which::Witnessed { .. } => "witnesses are asked anew when the server runs".to_owned(),
         Which::Segment { whole, .. } if whole.is_empty() => "the history goes on without it".to_owned(),
         Which::Segment { .. } => "the history has what was whole in it".to_owned(),
+        Which::Stray => "nothing takes its place".to_owned(),
     }
 }
 
@@ -118,7 +124,7 @@ async fn contradicts(
     // A text that nobody vouches for makes nothing good, but it can keep something from being signed.
     let said = found.bad.iter().filter_map(|bad| match bad.which {
         Which::Newest { said } | Which::Witnessed { said } => said,
-        Which::Segment { .. } => None,
+        Which::Segment { .. } | Which::Stray => None,
     });
     let most = said.max().filter(|most| *most > size)?;
     let why = format!(
@@ -127,21 +133,23 @@ async fn contradicts(
     Some(Refused { why, help: None })
 }
 
-/// Where a file goes that is there.
-pub(super) fn aside_name(path: &Path) -> io::Result<Option<PathBuf>> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        found => found.and_then(|_| free_name(path)).map(Some),
-    }
+/// What does not belong in this directory, and was read there once. What cannot be looked at is in nobody's way.
+fn stray(dir: &Path) -> Option<BadFile> {
+    let path = dir.join(STRAY);
+    let problem = "does not belong there".to_owned();
+    is_there(&path).unwrap_or(false).then_some(BadFile { path, problem, which: Which::Stray })
 }
 
-/// Move a damaged file aside, and put in its place what was whole in it, if that is anything.
+/// Have a damaged file aside. A segment is replaced at once with what was whole in it; the newest checkpoint stays until
+/// another is signed, so that whoever is cut off in between finds it damaged the next time, and not gone.
 pub(super) fn set_aside(dir: &Path, bad: &BadFile) -> io::Result<()> {
-    if let Some(aside) = aside_name(&bad.path)? {
-        fs::rename(&bad.path, aside)?;
+    match &bad.which {
+        Which::Newest { .. } => aside::keep(&bad.path)?,
+        Which::Segment { number, .. } if bad.path == dir.join(segment_name(*number)) => aside::keep(&bad.path)?,
+        Which::Witnessed { .. } | Which::Segment { .. } | Which::Stray => aside::move_away(&bad.path)?,
     }
     if let Which::Segment { number, whole } = &bad.which {
-        fs::DirBuilder::new().recursive(true).create(dir.join(SEGMENTS))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir.join(SEGMENTS))?;
         files::put_segment(dir, *number, whole)?;
     }
     files::sync_dir(dir)
@@ -168,3 +176,7 @@ fn sign_anew(dir: &Path, found: &Found, (store, signer): (&Store, &CheckpointSig
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "mend_tests.rs"]
+mod tests;

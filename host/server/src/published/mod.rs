@@ -7,6 +7,7 @@
 //! An entry is *checkpointed* when a checkpoint on disk counts it, and *witnessed* when one does that enough
 //! witnesses have cosigned. Neither is waited for unless somebody asks: an answer is durable without.
 
+mod aside;
 pub(crate) mod damage;
 pub(crate) mod earlier;
 mod error;

@@ -13,16 +13,15 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::ops::Range;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use attorn_log::segments::{
-    SEGMENT_BYTES_MAX, SEGMENTS, SegmentError, Span, notes, parse_segment, read_segment, segment_name,
+    SEGMENT_BYTES_MAX, SEGMENTS, SegmentError, Span, parse_segment, read_segment, segment_name,
 };
 use attorn_log::{CheckpointVerifier, SignedCheckpoint};
-use attorn_store::open_regular;
+use attorn_store::is_there;
 
 use super::files::{bytes, sync_dir};
 use crate::http::failure::causes;
@@ -32,10 +31,6 @@ const EARLIER_ENTRIES: u64 = 256;
 
 /// From so many bytes on a segment takes no cosignatures: so there is always room for its checkpoints.
 const COSIGNED_BYTES_MAX: u64 = SEGMENT_BYTES_MAX as u64 / 2;
-
-/// The one file in which all of it was, once, and how it is called while it is taken over.
-const OLD: &str = "checkpoints.old";
-const PIECE_BYTES: u64 = 1 << 20;
 
 /// Where the history ends.
 #[derive(Debug)]
@@ -61,7 +56,6 @@ impl Segments {
     /// Read where it ends, and cut off what is half-written.
     pub(super) fn open(dir: &Path, verifier: &CheckpointVerifier, span: Span) -> Result<Self, String> {
         let named = |error: io::Error| format!("`{SEGMENTS}`: {error}");
-        take_over(dir, verifier, span)?;
         begin(dir).map_err(named)?;
         let segments = Self::look(dir, verifier, span)?;
         let file = OpenOptions::new().write(true).open(segments.path(segments.segment)).map_err(named)?;
@@ -84,14 +78,9 @@ impl Segments {
         Ok(segments)
     }
 
-    /// Whether it still stands in one file, which the next start of the server takes over.
-    pub(super) fn is_old(dir: &Path) -> bool {
-        dir.join(SEGMENTS).is_file() || dir.join(OLD).exists()
-    }
-
     /// Whether there is any of it.
     pub(super) fn is_begun(dir: &Path) -> io::Result<bool> {
-        Ok(Self::is_old(dir) || has_any(&dir.join(SEGMENTS))?)
+        Ok(!listed(dir)?.is_empty())
     }
 
     /// Read a segment. How many bytes of it are whole comes back.
@@ -205,13 +194,29 @@ impl Segments {
     }
 }
 
+/// Which segments there are; none where their directory is not there. What a repair has moved aside is none.
+///
+/// # Errors
+///
+/// When something else is in the place of the directory, a link to one too, or it cannot be read.
+pub(super) fn listed(dir: &Path) -> io::Result<BTreeSet<u64>> {
+    let segments = dir.join(SEGMENTS);
+    if !is_there(&segments)? {
+        return Ok(BTreeSet::new());
+    }
+    if !fs::symlink_metadata(&segments)?.is_dir() {
+        return Err(io::Error::new(ErrorKind::NotADirectory, "it is no directory"));
+    }
+    let mut listed = BTreeSet::new();
+    for entry in fs::read_dir(&segments)? {
+        listed.extend(entry?.file_name().to_str().and_then(parse_segment));
+    }
+    Ok(listed)
+}
+
 /// The last of the segments, of which none may be missing.
 pub(super) fn last_segment(dir: &Path) -> Result<u64, String> {
-    let named = |error: io::Error| format!("`{SEGMENTS}`: {error}");
-    let mut segments = BTreeSet::new();
-    for entry in fs::read_dir(dir.join(SEGMENTS)).map_err(named)? {
-        segments.extend(entry.map_err(named)?.file_name().to_str().and_then(parse_segment));
-    }
+    let segments = listed(dir).map_err(|error| format!("`{SEGMENTS}`: {error}"))?;
     let missing = (0..).zip(&segments).find(|(due, found)| due != *found);
     match missing {
         Some((due, _)) => Err(format!("`{}` is missing", segment_name(due))),
@@ -221,92 +226,16 @@ pub(super) fn last_segment(dir: &Path) -> Result<u64, String> {
 
 /// Make the directory with its first segment, if it is not there.
 fn begin(dir: &Path) -> io::Result<()> {
-    let segments = dir.join(SEGMENTS);
-    if has_any(&segments)? {
+    if Segments::is_begun(dir)? {
         return Ok(());
     }
+    let segments = dir.join(SEGMENTS);
     DirBuilder::new().recursive(true).mode(0o700).create(&segments)?;
     make(&dir.join(segment_name(0)))?;
     sync_dir(&segments)?;
     sync_dir(dir)
 }
 
-/// Whether there is a segment. What a repair has moved aside is none.
-fn has_any(segments: &Path) -> io::Result<bool> {
-    let entries = match fs::read_dir(segments) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        entries => entries?,
-    };
-    for entry in entries {
-        if entry?.file_name().to_str().and_then(parse_segment).is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 fn make(path: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?.sync_all()
-}
-
-/// Write the history from when it was one file into segments. That file goes when they are there.
-fn take_over(dir: &Path, verifier: &CheckpointVerifier, span: Span) -> Result<(), String> {
-    let named = |error: io::Error| format!("`{OLD}`: {error}");
-    let (old, segments) = (dir.join(OLD), dir.join(SEGMENTS));
-    if segments.is_file() {
-        fs::rename(&segments, &old).and_then(|()| sync_dir(dir)).map_err(named)?;
-    }
-    let file = match open_regular(&old) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        file => file.map_err(named)?,
-    };
-    // Somebody did not come to the end of this.
-    if segments.try_exists().map_err(named)? {
-        fs::remove_dir_all(&segments).map_err(named)?;
-    }
-    begin(dir).map_err(named)?;
-    let (mut due, mut rest) = ((0, String::new()), Vec::new());
-    loop {
-        let read = (&file).take(PIECE_BYTES).read_to_end(&mut rest).map_err(named)?;
-        let valid = std::str::from_utf8(&rest).map_or_else(|error| error.valid_up_to(), str::len);
-        let text = std::str::from_utf8(&rest[..valid]).unwrap_or_default();
-        let mut whole = notes(text);
-        // Behind the last of a piece there may be more signatures.
-        let last = if read > 0 { whole.pop().map_or(0, str::len) } else { 0 };
-        for note in &whole {
-            let segment = match verifier.verify(note.as_bytes()) {
-                Ok(checkpoint) => span.segment_of(checkpoint.checkpoint().size),
-                // Its end may be half-written.
-                Err(_) if read == 0 => break,
-                Err(error) => return Err(format!("`{OLD}`: {}", causes(&error))),
-            };
-            if segment > due.0 {
-                put_segments(dir, due.0..segment, &due.1).map_err(named)?;
-                due = (segment, String::new());
-            }
-            due.1.push_str(note);
-        }
-        rest.drain(..valid - last);
-        if read == 0 {
-            break;
-        }
-        if rest.len() > SignedCheckpoint::NOTE_BYTES_MAX + 4 || due.1.len() > SEGMENT_BYTES_MAX {
-            return Err(format!("`{OLD}`: it is no history of checkpoints"));
-        }
-    }
-    put_segments(dir, due.0..due.0 + 1, &due.1).map_err(named)?;
-    sync_dir(&segments).map_err(named)?;
-    fs::remove_file(&old).and_then(|()| sync_dir(dir)).map_err(named)
-}
-
-/// Write this text as the first of some segments, and the others without any.
-fn put_segments(dir: &Path, segments: Range<u64>, text: &str) -> io::Result<()> {
-    for (at, segment) in segments.enumerate() {
-        let mut options = OpenOptions::new();
-        let mut file =
-            options.write(true).create(true).truncate(true).mode(0o600).open(dir.join(segment_name(segment)))?;
-        file.write_all(if at == 0 { text.as_bytes() } else { &[] })?;
-        file.sync_all()?;
-    }
-    Ok(())
 }
