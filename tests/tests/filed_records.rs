@@ -177,6 +177,42 @@ async fn a_file_of_records_that_is_lost_or_altered_takes_the_records_in_it_and_n
     process.kill().await;
 }
 
+/// Base copies and journal go with the epoch that ends, and may be all that still has what a damaged file had.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_logs_key_is_not_rotated_while_a_repair_can_bring_records_back() {
+    let fresh = Fresh::make().await;
+    let process = Process::start(&fresh.config, &fresh.reach).await;
+    let staff = Staff::hire(&fresh.reach, &fresh.bootstrap_token).await;
+    let cast = Cast::register(&fresh.reach, &staff).await;
+    let (data, config) = (fresh.data_dir(), fresh.config.to_str().unwrap());
+    let say = |arguments: &[&str]| attorn(&cast, &[arguments, &["--config", config]].concat());
+    decided(&cast, &data).await;
+    // A database that was not closed may still have what went to files.
+    process.stop().await;
+    let bytes = fs::read(file(&data)).unwrap();
+    fs::write(file(&data), &bytes[..100]).unwrap();
+    let refused = "error: records of decisions cannot be read, and nothing was changed: `";
+    let (code, out, said) = say(&["key", "rotate-log"]);
+    assert!(code == Some(1) && said.contains(refused), "{out}{said}");
+    assert!(said.contains("records/1/000000/000` is not what was written"), "{said}");
+    assert!(said.contains("\nhelp: base copy and journal may have these records still"), "{said}");
+    assert!(!data.join("epochs").exists() && !data.with_extension("rotating").exists());
+    let (code, out, said) = say(&["repair"]);
+    assert_eq!(code, Some(0), "{out}{said}");
+    assert!(fs::metadata(file(&data)).unwrap().len() > 100);
+    // What is lost somebody may accept: the file of before is still named.
+    fs::remove_file(file(&data)).unwrap();
+    let (code, _, said) = say(&["key", "rotate-log"]);
+    assert!(code == Some(1) && said.contains(refused) && said.contains("`--with-bad-entries`"), "{said}");
+    let (code, out, said) = say(&["key", "rotate-log", "--with-bad-entries"]);
+    assert!(
+        code == Some(5) && out.contains("bad      `") && out.contains("records/1/000000/000` is missing"),
+        "{out}{said}"
+    );
+    // What the repair moved aside went over.
+    assert!(file(&data).with_extension("broken-1").exists() && !data.with_extension("rotating").exists());
+}
+
 /// What is sealed under a user's key is sealed in the file, which stays as it is when the key ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_records_of_a_user_are_decided_again_out_of_files_until_they_are_erased() {

@@ -10,6 +10,7 @@ use attorn_artifact::WorkerLimits;
 use attorn_log::LogId;
 use serde::Deserialize;
 
+mod apart;
 mod witnesses;
 
 use crate::http::connections::CONNECTIONS_MAX;
@@ -119,6 +120,32 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+    /// What it names, or the file itself, goes with the data.
+    #[error("`{key}` in `{path}`: `{inner}` is within the data directory, `{dir}`")]
+    Within {
+        /// Which file.
+        path: PathBuf,
+        /// Which key names it; `data_dir`, if it is the file itself.
+        key: &'static str,
+        /// What is within the data directory.
+        inner: PathBuf,
+        /// The data directory.
+        dir: PathBuf,
+    },
+}
+
+impl ConfigError {
+    /// What to do about it, where its message does not say that.
+    #[must_use]
+    pub const fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Within { .. } => Some(
+                "keep it apart from the data, which a new key of the log and a restore replace: while no server runs, \
+                 move it out of the data directory and change the setting that names it",
+            ),
+            Self::Read { .. } | Self::Malformed { .. } | Self::Invalid { .. } => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -160,10 +187,13 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// When it cannot be read, is not of the right shape, or would listen beyond loopback without TLS.
+    /// When it cannot be read, is not of the right shape, would listen beyond loopback without TLS, or names something
+    /// within the data directory.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
-        Self::parse(&text, path)
+        let config = Self::parse(&text, path)?;
+        apart::check(&config, path)?;
+        Ok(config)
     }
 
     /// Read the text of a file that would stand at `path`.

@@ -16,6 +16,7 @@ mod bad;
 mod error;
 pub(crate) mod index;
 pub(crate) mod kept;
+mod place;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{BufReader, BufWriter, Write as _};
@@ -41,6 +42,7 @@ pub use bad::BadEntries;
 use bad::in_entry;
 pub(crate) use bad::ranges;
 pub use error::EpochError;
+pub(crate) use place::without_links;
 
 /// Where the logs of earlier epochs are, within the data directory.
 pub(crate) const EPOCHS: &str = "epochs";
@@ -48,7 +50,7 @@ pub(crate) const EPOCHS: &str = "epochs";
 /// checkpoints that were published, by epoch, with their cosignatures, and decision records that are in files.
 pub(crate) const PLAIN: [&str; 4] = ["blobs", EPOCHS, "log", "records"];
 /// How the name of a file ends that is being written.
-const UNFINISHED: &str = "tmp";
+pub(crate) const UNFINISHED: &str = "tmp";
 /// How many entries are exported at a time.
 const EXPORTED_AT_ONCE: usize = 256;
 /// An epoch that has ended.

@@ -6,11 +6,14 @@
 //! and nothing is frozen: the state is the same. Wherever a rotation is cut off, one of both directories stands whole
 //! in the place of the data, and the other beside it. Before the log says that its key ended it is tried whether there
 //! is room for all that is written after that. Where a rotation ends there all the same, the log's last entry tells,
-//! and whoever adds the next one says first that the key was kept.
+//! and whoever adds the next one says first that the key was kept. Of the directory of before nothing is deleted but what
+//! is known (`before`).
 //!
 //! Where somebody else may have had the old key, it vouches for nothing any more: then no note is made, and whoever
 //! verifies the log has to be given the new key. What was signed by the old one counts up to the checkpoint with which
 //! its epoch ended.
+
+mod before;
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
@@ -31,13 +34,13 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::epochs::index::ENTRY_BYTES_MAX;
 use crate::epochs::{
-    BadEntries, Ended, EpochError, NextKey, PLAIN, beside, export_path, link_all, sync_above, sync_dir,
+    BadEntries, Ended, EpochError, NextKey, PLAIN, beside, export_path, link_all, sync_above, sync_dir, without_links,
 };
 use crate::http::failure::{Failure, causes};
 use crate::published::signed::Compared;
 use crate::published::{Published, gone};
 use crate::registry::note;
-use crate::run::{CACHE_DIRECTORY, ServeError, root_key};
+use crate::run::{ServeError, root_key};
 use crate::{data, entry, high_water, keys, most_seen};
 
 /// Why the log's key is rotated.
@@ -64,6 +67,8 @@ pub struct Rotated {
     pub export: PathBuf,
     /// Why the high-water file does not know of it until the server starts, if it could not be written.
     pub high_water_problem: Option<String>,
+    /// What stays of the directory of before, if anything does, and why.
+    pub old_dir_problem: Option<String>,
     /// Which files with entries of the earlier log or with decision records cannot be read, and why: these entries are
     /// not in its export.
     pub bad_files: Vec<String>,
@@ -103,15 +108,16 @@ struct Rotation<'a> {
 ///
 /// # Errors
 ///
-/// When a server runs, the data directory is not the newest or not whole, entries are bad and that is not accepted, or
-/// something cannot be written. Until the last step the log goes on in its old epoch, which may have an entry then that
-/// says that it ended.
+/// When a server runs, the data directory is not the newest or not whole, entries or decision records are bad and that is
+/// not accepted, or something cannot be written. Until the last step the log goes on in its old epoch, which may have an
+/// entry then that says that it ended.
 pub async fn rotate_log_key(
     config: &Config,
     because: Because,
     reason: Option<&str>,
     bad_entries: BadEntries,
 ) -> Result<Rotated, EpochError> {
+    let config = &without_links(config)?;
     Rotation { config, because, reason, bad_entries, room: &room, after: &|_| Ok(()) }.run().await
 }
 
@@ -135,7 +141,7 @@ impl Rotation<'_> {
         }
         Published::open(config, &signer.verifier(), &old).map_err(ServeError::from)?;
         self.as_signed(&old, &signer.verifier())?;
-        self.bad_entries.allow(&walked.bad_bundles)?;
+        self.bad_entries.allow_without_copies(&walked)?;
         let head = old.log_head().map_err(Failure::from)?;
         let later = head.epoch.0.checked_add(1).ok_or_else(|| EpochError::Log("there is no later epoch".to_owned()))?;
         let kept = export_path(target, head.epoch);
@@ -159,7 +165,7 @@ impl Rotation<'_> {
         let raised = high_water::write(&config.high_water, newest.note());
         let high_water_problem = raised.err().map(|error| format!("`{}`: {error}", config.high_water.display()));
         after(Stage::Raised)?;
-        tidy_up(&work, target);
+        let old_dir_problem = before::clear(&work, target);
         drop(closed);
         let checkpoint = ended.checkpoint.checkpoint();
         Ok(Rotated {
@@ -169,6 +175,7 @@ impl Rotation<'_> {
             entries: checkpoint.size,
             export: export_path(target, checkpoint.origin.epoch),
             high_water_problem,
+            old_dir_problem,
             bad_entries: ended.bad,
             bad_files: walked.lost_files(),
         })
@@ -253,6 +260,7 @@ impl Rotation<'_> {
         store.walk().await.map_err(|error| EpochError::Log(causes(&error)))?;
         let newest = next.sign(&store)?;
         drop(store);
+        before::carry_over(&self.config.data_dir, work);
         sync_dir(work)?;
         Ok(newest)
     }
@@ -291,7 +299,8 @@ fn room(dir: &Path, bytes: u64) -> io::Result<()> {
 }
 
 async fn open(config: &Config, root: &RootKey) -> Result<(Store, Walked), EpochError> {
-    let store = Store::open(&config.data_dir, &keys::ours(root, config))
+    // Alone: no older base copy goes, which may be all that has what somebody will want to bring back.
+    let store = Store::open_alone(&config.data_dir, &keys::ours(root, config))
         .map_err(|error| ServeError::of_store(error, config))?;
     if !keys::opened_by(root, &store).await? {
         let (path, dir) = (config.root_key.clone(), config.data_dir.clone());
@@ -306,15 +315,6 @@ fn exchange(work: &Path, target: &Path) -> Result<(), EpochError> {
     let exchanged = renameat_with(CWD, work, CWD, target, RenameFlags::EXCHANGE);
     exchanged.map_err(|error| EpochError::io(target)(error.into()))?;
     sync_above(target)
-}
-
-/// Remove the old directory, with the old key's private half. What was compiled goes over: it is made anew if it does
-/// not. That the old directory stays is said, and no reason to say that nothing was done.
-fn tidy_up(old: &Path, new: &Path) {
-    let _ = fs::rename(old.join(CACHE_DIRECTORY), new.join(CACHE_DIRECTORY));
-    if let Err(error) = fs::remove_dir_all(old) {
-        tracing::error!(path = %old.display(), %error, "the directory of before cannot be removed: remove it by hand");
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,12 @@
 //! A rotation that is cut off anywhere leaves one whole log, and one that cannot be done leaves what there was.
 
+use std::collections::BTreeSet;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::sync::Mutex;
+
+use attorn_core::JsonText;
 use attorn_store::Repaired;
+use attorn_store::records::{DecisionRecord, Kept};
 use tempfile::TempDir;
 
 use super::*;
@@ -102,7 +108,7 @@ async fn there_has_to_be_room_for_the_index_too() {
     let (store, walked) = open(&config, &root).await.unwrap();
     let size = store.log_head().unwrap().size;
     drop(store);
-    let asked = std::sync::Mutex::new(Vec::new());
+    let asked = Mutex::new(Vec::new());
     let seen = |_: &Path, bytes| {
         asked.lock().unwrap().push(bytes);
         Ok(())
@@ -220,4 +226,128 @@ async fn a_high_water_file_that_cannot_be_written_is_said() {
     let problem = rotated.high_water_problem.unwrap();
     assert!(problem.starts_with(&format!("`{}`: ", config.high_water.display())), "{problem}");
     assert_eq!(whole(&config).await.0, 2);
+}
+
+/// The first names of all paths in this directory that lead to the same file in the other.
+fn second_names(from: &Path, to: &Path) -> BTreeSet<String> {
+    let (mut found, mut left) = (BTreeSet::new(), vec![from.to_owned()]);
+    while let Some(dir) = left.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let (path, there) = entry.map(|entry| (entry.path(), entry.metadata().unwrap())).unwrap();
+            let inner = path.strip_prefix(from).unwrap();
+            if there.is_dir() {
+                left.push(path);
+            } else if fs::symlink_metadata(to.join(inner)).is_ok_and(|twin| twin.ino() == there.ino()) {
+                found.insert(inner.iter().next().unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_repair_moved_aside_goes_over_and_nothing_that_is_made_anew_does() {
+    let (dir, mut config) = fresh().await;
+    config.listen = "127.0.0.1:0".parse().unwrap();
+    drop(Server::bind(config.clone(), Start::default()).await.unwrap());
+    let mut broken = fs::read(config.data_dir.join("store/db")).unwrap();
+    broken.iter_mut().step_by(97).for_each(|byte| *byte ^= 0x55);
+    fs::write(config.data_dir.join("store/db"), &broken).unwrap();
+    let repaired = Store::repair(&config.data_dir, &crate::data::ours(&config).unwrap()).unwrap();
+    assert!(matches!(repaired, Repaired::Rebuilt { .. }), "{repaired:?}");
+    fs::write(config.data_dir.join("notes.txt"), "kept").unwrap();
+    let (work, carried) = (beside(&config.data_dir, ".rotating"), Mutex::new(BTreeSet::new()));
+    let after = |done| {
+        if done == Stage::Begun {
+            *carried.lock().unwrap() = second_names(&config.data_dir, &work);
+        }
+        Ok(())
+    };
+    let rotated = Rotation { after: &after, ..rotation(&config) }.run().await.unwrap();
+    let mut carried = carried.into_inner().unwrap();
+    carried.retain(|name| !PLAIN.contains(&name.as_str()));
+    assert_eq!(carried, BTreeSet::from(["notes.txt", "store.broken-1"].map(str::to_owned)));
+    assert_eq!(rotated.old_dir_problem, None);
+    assert_eq!(fs::read(config.data_dir.join("store.broken-1/db")).unwrap(), broken);
+    assert_eq!(fs::read_to_string(config.data_dir.join("notes.txt")).unwrap(), "kept");
+    assert!(!work.exists() && dir.path().join("attorn").is_dir());
+    assert_eq!(whole(&config).await, (2, "log_key_rotated".to_owned()));
+}
+
+#[tokio::test]
+async fn what_cannot_go_over_keeps_the_directory_of_before_and_is_named() {
+    let (_dir, config) = fresh().await;
+    let work = beside(&config.data_dir, ".rotating");
+    let after = |done| {
+        if done == Stage::Exchanged {
+            fs::write(work.join("late.txt"), "kept").unwrap();
+        }
+        Ok(())
+    };
+    let rotated = Rotation { after: &after, ..rotation(&config) }.run().await.unwrap();
+    let message = format!("`{}`: it could not go over to the new directory", work.join("late.txt").display());
+    assert_eq!(rotated.old_dir_problem, Some(message));
+    let names: Vec<_> = fs::read_dir(&work).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["late.txt"], "the old key went");
+    assert_eq!(whole(&config).await, (2, "log_key_rotated".to_owned()));
+    let help = rotate(&config).await.unwrap_err().help().unwrap();
+    assert!(help.contains("move out of it what is no part of the data and is nowhere else"), "{help}");
+}
+
+#[tokio::test]
+async fn where_the_data_directory_is_a_link_it_is_replaced_itself_and_the_link_stays() {
+    let (dir, config) = fresh().await;
+    let disk = dir.path().canonicalize().unwrap().join("disk");
+    fs::create_dir(&disk).unwrap();
+    fs::rename(&config.data_dir, disk.join("data")).unwrap();
+    symlink("../disk/data", &config.data_dir).unwrap();
+    let rotated = rotate(&config).await.unwrap();
+    assert_eq!(rotated.export, disk.join("data/epochs/1.export"));
+    assert_eq!(fs::read_link(&config.data_dir).unwrap(), Path::new("../disk/data"));
+    let names: Vec<_> = fs::read_dir(&disk).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["data"]);
+    assert!(!beside(&config.data_dir, ".rotating").exists());
+    assert_eq!(whole(&config).await, (2, "log_key_rotated".to_owned()));
+}
+
+#[tokio::test]
+async fn a_link_that_leads_nowhere_is_said_before_anything_is_done() {
+    let (dir, mut config) = fresh().await;
+    config.data_dir = dir.path().join("link");
+    symlink("nowhere", &config.data_dir).unwrap();
+    let error = rotate(&config).await.unwrap_err();
+    let message = format!("`{}` is a link that leads nowhere; nothing was changed", config.data_dir.display());
+    assert_eq!(error.to_string(), message);
+    assert_eq!(error.help(), Some("make the directory that it leads to, or remove the link"));
+}
+
+#[tokio::test]
+async fn while_decision_records_are_bad_the_log_keeps_what_may_have_them() {
+    let (_dir, config) = fresh().await;
+    let store = Store::open(&config.data_dir, &crate::data::ours(&config).unwrap()).unwrap();
+    let mut batch = Batch::new(TimeMs(1));
+    let id = "dec_0123456789abcdef0123456789abcdef".parse().unwrap();
+    batch.put_record(&DecisionRecord { id, text: Kept::Plain(JsonText::from_canonical("{}")) });
+    store.commit(batch).await.unwrap();
+    drop(store);
+    let before = whole(&config).await;
+    let error = rotate(&config).await.unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.starts_with("records of decisions cannot be read, and nothing was changed: the record `"),
+        "{error}"
+    );
+    let help = error.help().unwrap();
+    for way_out in
+        ["`attorn repair` makes the files anew", "`attorn repair --with-lost-records`", "`--with-bad-entries`"]
+    {
+        assert!(help.contains(way_out), "{help}");
+    }
+    assert_eq!(whole(&config).await, before);
+    assert!(!beside(&config.data_dir, ".rotating").exists() && !config.data_dir.join("epochs").exists());
+    // Somebody who knows that they are lost goes on.
+    let accepted = Rotation { bad_entries: BadEntries::Accepted, ..rotation(&config) };
+    let rotated = accepted.run().await.unwrap();
+    assert_eq!((rotated.bad_files.len(), rotated.bad_entries), (1, Vec::new()));
+    assert_eq!(whole(&config).await, (2, "log_key_rotated".to_owned()));
 }

@@ -28,6 +28,12 @@ pub struct BadRecords {
 }
 
 impl BadRecords {
+    /// What is wrong with it, without what to do.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
     /// Which file it is, by epoch and bundle.
     pub(crate) const fn name(&self) -> (u64, u64) {
         (self.epoch, self.bundle)

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io::BufReader;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use attorn_api::decisions::DecisionKind;
 use attorn_log::{Epoch, Succession, verify_export};
@@ -109,4 +111,63 @@ async fn a_key_that_was_given_up_vouches_for_none() {
     assert_eq!(code, Some(0), "{said}");
     assert!(out.contains("\nsince "), "{out}");
     process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_link_the_directory_itself_is_replaced_by_a_new_key_and_by_a_restore() {
+    let (stage, process) = Stage::set().await;
+    let backup = stage.path("backup");
+    stage.done(&["backup", backup.to_str().unwrap()]);
+    process.kill().await;
+    let (data, disk) = (stage.fresh.data_dir(), stage.path("disk"));
+    fs::create_dir(&disk).unwrap();
+    fs::rename(&data, disk.join("data")).unwrap();
+    symlink(disk.join("data"), &data).unwrap();
+    fs::create_dir(disk.join("data/store.broken-1")).unwrap();
+    fs::write(disk.join("data/store.broken-1/db"), "evidence").unwrap();
+    let rotated = stage.done(&["key", "rotate-log"]);
+    assert_eq!((epoch_of(&rotated["origin"]), &rotated["old_directory_problem"]), (2, &Value::Null));
+    assert_eq!(fs::read_link(&data).unwrap(), disk.join("data"));
+    assert_eq!(fs::read_to_string(data.join("store.broken-1/db")).unwrap(), "evidence");
+    stage.start().await.stop().await;
+    assert_eq!(fs::read_dir(&disk).unwrap().count(), 1);
+
+    // A link to nothing is refused at once, and one to an empty directory is none in the way.
+    fs::rename(disk.join("data"), disk.join("lost")).unwrap();
+    let restore = ["restore", backup.to_str().unwrap()];
+    let said = stage.fails(&restore);
+    assert!(
+        said.contains("data` is a link that leads nowhere; nothing was changed\nhelp: make the directory"),
+        "{said}"
+    );
+    fs::create_dir(disk.join("data")).unwrap();
+    let restored = stage.done(&restore);
+    assert_eq!(epoch_of(&restored["origin"]), 3);
+    assert_eq!(fs::read_link(&data).unwrap(), disk.join("data"));
+    assert!(disk.join("data/store.format").exists());
+    stage.start().await.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_within_the_data_directory_are_refused_before_anything_can_take_them_along() {
+    let (stage, process) = Stage::set().await;
+    process.kill().await;
+    let text = fs::read_to_string(&stage.fresh.config).unwrap();
+    for (key, name) in [("root_key", "root.key"), ("user_keys", "user-keys"), ("high_water", "high-water")] {
+        let inner = stage.fresh.data_dir().join(name);
+        fs::rename(stage.fresh.config.with_file_name(name), &inner).unwrap();
+        let line = format!("{key} = \"{name}\"");
+        assert!(text.contains(&line), "{text}");
+        fs::write(&stage.fresh.config, text.replace(&line, &format!("{key} = \"data/{name}\""))).unwrap();
+        for arguments in [&["key", "rotate-log"][..], &["serve"], &["repair"], &["backup", "nowhere"]] {
+            let said = stage.fails(arguments);
+            let message =
+                format!("error: `{key}` in `{}`: `{}` is within the", stage.fresh.config.display(), inner.display());
+            assert!(said.contains(&message) && said.contains("\nhelp: keep it apart from the data"), "{said}");
+        }
+        assert!(inner.exists() && !Path::new("nowhere").exists());
+        fs::rename(&inner, stage.fresh.config.with_file_name(name)).unwrap();
+    }
+    fs::write(&stage.fresh.config, text).unwrap();
+    stage.done(&["key", "rotate-log"]);
 }

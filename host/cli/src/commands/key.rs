@@ -47,8 +47,9 @@ once; providers that keep the old one for a while ask nobody and let nobody sign
 
 Whoever has the old key goes on with the new one, because the old one names it: `attorn audit verify` does. After
 `--compromised` nothing by the old key counts beyond the end of its epoch, so it names none: give the new key to
-whoever verifies. Witnesses have to be told of the new key in both cases. Where files with entries are damaged or
-missing it refuses, and names them, unless `--with-bad-entries` is given; then it ends with 5.")]
+whoever verifies. Witnesses have to be told of the new key in both cases. Where files with entries or with records of
+decisions are damaged or missing it refuses, and names them, unless `--with-bad-entries` is given; then it ends with 5.
+What else is in the data directory goes over under its name.")]
     RotateLog(RotateLog),
 }
 
@@ -63,8 +64,8 @@ pub(crate) struct RotateLog {
     /// Why; the audit log keeps it
     #[arg(long)]
     reason: Option<String>,
-    /// Rotate also where files with entries are damaged or missing: these entries are lost for good, and the log says
-    /// which they are (try `attorn repair` first)
+    /// Rotate also where files with entries or records of decisions are damaged or missing: these are lost for good, and
+    /// the log says which entries they are (try `attorn repair` first, which may bring all of them back)
     #[arg(long)]
     with_bad_entries: bool,
 }
@@ -113,6 +114,7 @@ impl RotateLog {
                 "earlier_entries": rotated.entries,
                 "earlier_export": rotated.export.display().to_string(),
                 "high_water_problem": rotated.high_water_problem,
+                "old_directory_problem": rotated.old_dir_problem,
                 "bad_files": rotated.bad_files,
                 "bad_entries": super::damage::entries(&rotated.bad_entries),
             }))?;
@@ -126,6 +128,11 @@ impl RotateLog {
         output.line(format!("key          {}", rotated.key));
         if let Some(problem) = rotated.high_water_problem {
             output.note(format!("the high-water file cannot be written, so start the server now: {problem}"));
+        }
+        if let Some(problem) = rotated.old_dir_problem {
+            output.note(format!(
+                "something of the directory of before stays: move out of it what you need, and remove it: {problem}"
+            ));
         }
         if self.compromised {
             output.note("the old key does not vouch for this one: give it to everybody who verifies the log");

@@ -115,7 +115,7 @@ pub(super) fn configuration(path: Option<PathBuf>) -> Result<attorn_server::Conf
     tracing::info!(path = %path.display(), "the configuration");
     Config::load(&path).map_err(|error| match error {
         ConfigError::Read { .. } => Failure::of(&error).with_help(unreadable_help(&path)),
-        _ => Failure::of(&error),
+        _ => Failure { help: error.help().map(str::to_owned), ..Failure::of(&error) },
     })
 }
 

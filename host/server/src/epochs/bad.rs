@@ -1,12 +1,12 @@
 //! Entries in files that are damaged or missing when their epoch ends: whether it may end without them, and how they are
-//! named.
+//! named. Decision records in such files are not of an epoch, but what they could be made anew of may go with it.
 //!
 //! What is wrong with a file the store's walk finds ([`attorn_store::Walked`]); nothing is read or mended here.
 
 use std::ops::Range;
 
 use attorn_log::Gap;
-use attorn_store::BadBundle;
+use attorn_store::{BadBundle, BadRecords, Walked};
 use serde_json::{Value, json};
 
 use super::EpochError;
@@ -35,12 +35,32 @@ impl BadEntries {
         if self == Self::Accepted || bad.is_empty() {
             return Ok(());
         }
-        let named: Vec<_> = bad.iter().take(FILES_NAMED_MAX).map(BadBundle::what).collect();
-        let more = bad.len().saturating_sub(FILES_NAMED_MAX);
-        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        let files = format!("{}{more}", named.join("; "));
+        let files = listed(bad.iter().map(BadBundle::what));
         Err(EpochError::BadEntries { entries: said(&ranges), files })
     }
+
+    /// See whether an epoch may end whose base copies and journal go with it: they may be all that still has the decision
+    /// records that this walk has missed.
+    pub(crate) fn allow_without_copies(self, walked: &Walked) -> Result<(), EpochError> {
+        let in_files = walked.bad_records.iter().map(BadRecords::what);
+        let records = listed(in_files.chain(walked.bad_decisions.iter().map(String::as_str)));
+        match self.allow(&walked.bad_bundles) {
+            // Whoever accepts one accepts the other, and has read of both.
+            Err(EpochError::BadEntries { entries, files }) if !records.is_empty() => {
+                Err(EpochError::BadEntries { entries, files: format!("{files}; {records}") })
+            }
+            Ok(()) if self == Self::Refused && !records.is_empty() => Err(EpochError::BadRecords(records)),
+            allowed => allowed,
+        }
+    }
+}
+
+/// What is wrong with each of these; of many, with some, and how many more there are.
+fn listed<'a>(bad: impl Iterator<Item = &'a str>) -> String {
+    let all: Vec<_> = bad.collect();
+    let (named, more) = all.split_at(all.len().min(FILES_NAMED_MAX));
+    let more = if more.is_empty() { String::new() } else { format!("; and {} more", more.len()) };
+    format!("{}{more}", named.join("; "))
 }
 
 /// Which entries these files should have.

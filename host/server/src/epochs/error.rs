@@ -29,6 +29,12 @@ pub enum EpochError {
         /// The other.
         outer: PathBuf,
     },
+    /// The data directory is a link to what is not there.
+    #[error("`{}` is a link that leads nowhere; nothing was changed", .0.display())]
+    LeadsNowhere(PathBuf),
+    /// Something is mounted where the data directory is.
+    #[error("`{}` is the root of a file system, and nothing can take its place; nothing was changed", .0.display())]
+    Mounted(PathBuf),
     /// There is no room for what has to be written.
     #[error("there is no room for {bytes} bytes in `{}`; nothing was changed", dir.display())]
     NoRoom {
@@ -50,6 +56,9 @@ pub enum EpochError {
         /// What is wrong with which files.
         files: String,
     },
+    /// Decision records are damaged or missing, what has them may go with the epoch, and nobody accepted that.
+    #[error("records of decisions cannot be read, and nothing was changed: {0}")]
+    BadRecords(String),
     /// So many are bad that the log could not say which.
     #[error(
         "{files} files with entries are damaged or missing, in {ranges} places: the log has no room to say of so many \
@@ -104,13 +113,23 @@ impl EpochError {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::Unfinished(_) => Some("nothing is in it that the backup does not have: remove it, and restore again"),
-            Self::InTheWay(_) => Some("what is there is never overwritten: move it away, or name another `--data-dir`"),
+            Self::InTheWay(_) => Some(
+                "what is there is never overwritten: move it away, or name another `--data-dir`. Where a restore was cut off \
+                 after it gave this its name and before it showed the bootstrap token, nobody can administer it: move it away, \
+                 and restore the backup again",
+            ),
             Self::LeftBehind(_) => Some(
                 "start the server once: if it starts, the data directory is whole, and what is left is the one of before \
-                 or one that was never finished: remove it",
+                 or one that was never finished: move out of it what is no part of the data and is nowhere else, and remove \
+                 it",
             ),
             Self::Serve(error) => error.help(),
             Self::Within { .. } => Some("name directories of which neither is within the other, also by links"),
+            Self::LeadsNowhere(_) => Some("make the directory that it leads to, or remove the link"),
+            Self::Mounted(_) => Some(
+                "have `data_dir` in attorn.toml (or `--data-dir`) name a directory within it, and move the data there, if there \
+                 is any",
+            ),
             Self::NoRoom { .. } => Some(
                 "a rotation writes the log's entries and all that the store holds once more beside the data directory: \
                  make room, and try again",
@@ -124,6 +143,12 @@ impl EpochError {
                 "when an epoch ends, what cannot be read of it is lost for good. While no server runs, `attorn repair` \
                  makes the files anew if base copy or journal still have their entries; else put them back from a backup, \
                  or restore another one; or give `--with-bad-entries`: the log goes on without these entries, and says so",
+            ),
+            Self::BadRecords(_) => Some(
+                "base copy and journal may have these records still, and go with the epoch that ends. While no server runs, \
+                 `attorn repair` makes the files anew from them; else put them back from a backup. Where records are lost for \
+                 good, `attorn repair --with-lost-records` says so in the log; or give `--with-bad-entries`: the log goes on, \
+                 and nothing brings them back but a backup",
             ),
             Self::TooManyBad { .. } => Some(
                 "while no server runs, `attorn repair` makes the files anew if base copy or journal still have their \
@@ -232,6 +257,9 @@ mod tests {
             EpochError::NoRoom { dir: path.into(), bytes: 1, source: std::io::Error::other("full") },
             EpochError::BadBlobs(Vec::new()),
             EpochError::BadEntries { entries: "0 to 255".into(), files: "`000` is missing".into() },
+            EpochError::BadRecords("`000` is missing".into()),
+            EpochError::LeadsNowhere(path.into()),
+            EpochError::Mounted(path.into()),
             EpochError::TooManyBad { files: 4_000, ranges: 2_000 },
             EpochError::Unfinished(path.into()),
             EpochError::io(path)(std::io::Error::other("full")),
