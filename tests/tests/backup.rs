@@ -73,6 +73,9 @@ async fn a_restored_server_never_passes_for_what_it_was() {
     let old_key = key(&fresh).await;
     let in_the_way = fails(&fresh, &["restore", backup.to_str().unwrap()]);
     assert!(in_the_way.contains("is there already; nothing was changed\nhelp: "), "{in_the_way}");
+    let way_out =
+        "before it showed the bootstrap token, nobody can administer it: move it away, and restore the backup again";
+    assert!(in_the_way.contains(way_out), "{in_the_way}");
     process.kill().await;
     fs::rename(fresh.data_dir(), fresh.dir.path().join("lost")).unwrap();
 

@@ -168,8 +168,11 @@ async fn what_is_no_regular_file_is_named_and_neither_waited_for_nor_followed() 
         assert!(made.status.success());
         fs::remove_file(backup.join("backup.format")).unwrap();
         put(&backup.join("backup.format"));
-        let said = command(1, &["restore", backup.to_str().unwrap(), "--data-dir", &target]);
-        assert!(said.contains("is no backup, or was never finished"), "{said}");
+        let said = command(5, &["restore", backup.to_str().unwrap(), "--data-dir", &target]);
+        assert!(
+            said.contains("/backup.format` could not be used: it is no regular file\nhelp: nothing was "),
+            "{said}"
+        );
         fs::remove_dir_all(backup).unwrap();
     }
     for put in [&pipe as &dyn Fn(&Path), &endless] {

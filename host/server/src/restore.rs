@@ -14,6 +14,8 @@
 
 mod ending;
 mod people;
+mod reached;
+mod strange;
 
 use std::fs::{self, DirBuilder};
 use std::ops::Range;
@@ -25,19 +27,21 @@ use attorn_identity::{OperatorToken, RootKey};
 use attorn_log::{Checkpoint, CheckpointVerifier, Epoch, Origin};
 use attorn_store::records::{ClockMarkRecord, EpochEnd, FreezeRecord};
 use attorn_store::{
-    BackupError, BadNamed, Batch, ImprintError, IntegrityError, Key, OpenError, Require, Store, Walked, free_name,
-    is_there, is_within,
+    BackupError, BadNamed, Batch, ImprintError, IntegrityError, Key, OpenError, Require, Store, Walked, is_within,
 };
 use serde_json::json;
 
 use crate::config::Config;
-use crate::epochs::{BadEntries, EPOCHS, Ended, EpochError, NextKey, PLAIN, beside, export_path, sync_above, sync_dir};
+use crate::epochs::{BadEntries, Ended, EpochError, NextKey, PLAIN, beside, export_path, sync_above, sync_dir};
 use crate::high_water::{self, Looked};
 use crate::http::failure::{Failure, causes};
 use crate::published;
 use crate::published::signed::Compared;
 use crate::run::{ServeError, root_key};
 use crate::{entry, keys};
+
+pub use attorn_store::BackupEnd;
+pub use reached::Reached;
 
 /// Who says in the store that everything is denied.
 pub(crate) const BY: &str = "restore";
@@ -51,7 +55,9 @@ pub struct Restored {
     pub earlier: Origin,
     /// How many entries that had.
     pub entries: u64,
-    /// At least so many were lost, as far as the high-water file knows, or checkpoints in the backup.
+    /// Where the backup ended when it was made, and what came of it.
+    pub reached: Reached,
+    /// At least so many were lost, as far as the high-water file knows, checkpoints in the backup, or what that says of its end.
     pub lost: Option<u64>,
     /// How many first entries of the earlier log are those that were signed before, as far as the high-water file knows or
     /// checkpoints in the backup; none if nothing shows it of any.
@@ -71,7 +77,7 @@ pub struct Restored {
     /// Which files, of the copy and in their place, hold no key that the root key opens, and why.
     pub bad_user_keys: Vec<String>,
     /// Which files with entries of the earlier log or with decision records cannot be read, and why: these entries are
-    /// not in its export.
+    /// not in its export. What the backup lacks of its end, and what lies in it that is of no epoch, is said there, too.
     pub bad_files: Vec<String>,
     /// Which entries those are.
     pub bad_entries: Vec<Range<u64>>,
@@ -123,6 +129,7 @@ pub async fn restore(
     (bad_blobs, bad_entries): (BadBlobs, BadEntries),
 ) -> Result<Restored, EpochError> {
     let root = root_key(config)?;
+    let config = &crate::epochs::without_links(config)?;
     let target = &config.data_dir;
     let work = beside(target, ".restoring");
     free(target, &work)?;
@@ -151,14 +158,15 @@ async fn restore_beside(
     let (old, walked) = unpack(config, root, (backup, &was)).await?;
     let (unpacked, shown) = (was.display().to_string(), backup.display().to_string());
     bad_entries.allow(&walked.bad_bundles).map_err(|error| error.of_another_place(&unpacked, &shown))?;
+    let reached = Reached::of(backup, (&old, &walked))?;
     let signer = keys::log_signer(root, &old).await?;
     let key = signer.verifier();
     let seen = high_water::look(&config.high_water, &old, &key).await?;
     let confirmed = as_signed(&old, (&was, &key), (&seen, &config.high_water))?;
     // What a later epoch left that the backup does not have keeps no name that this one needs.
-    let later = published::newest_epoch(&was).map_err(io(&was))?;
+    let later = published::newest_epoch(backup).map_err(io(backup))?;
     let later = later.filter(|later| *later > key.origin().epoch);
-    move_strange_export(&was, key.origin().epoch)?;
+    let strange = strange::see_to(backup, (&was, work, target), key.origin().epoch)?;
     let ended = Ended::keep(&old, signer, &was, &walked.bad_bundles)?;
     let earlier = ended.checkpoint.checkpoint().clone();
     // What came after the backup may be that somebody else had the key.
@@ -171,7 +179,7 @@ async fn restore_beside(
     drop(old);
     move_plain(&was, work)?;
     let next = NextKey::generate(origin.clone())?;
-    begin(&new, root, (&ended, &next), (&seen, lost, confirmed)).await?;
+    begin(&new, root, (&ended, &next, &reached), (&seen, lost, confirmed)).await?;
     let (counts, bootstrap_token) = ending::end_all(&new, root).await?;
     let users = people::erase_known(&new, config, user_keys).await?;
     let mut bad_user_keys = Vec::new();
@@ -185,8 +193,10 @@ async fn restore_beside(
     sync_dir(work)?;
     fs::rename(work, target).map_err(io(target))?;
     sync_above(target)?;
+    let bad_files = walked.lost_files().into_iter().map(|bad| named(&bad, &was, target));
     Ok(Restored {
-        lost,
+        lost: lost.max(reached.entries_lacking()),
+        reached,
         confirmed,
         high_water_problem: seen.problem(&earlier),
         export: export_path(target, earlier.origin.epoch),
@@ -197,7 +207,7 @@ async fn restore_beside(
         users_without_key,
         bad_user_keys,
         bad_entries: ended.bad,
-        bad_files: walked.lost_files().iter().map(|bad| named(bad, &was, target)).collect(),
+        bad_files: bad_files.chain(reached.problem(backup)).chain(strange).collect(),
         bad_named: BadNamed::default(),
         bootstrap_token,
         origin,
@@ -278,24 +288,6 @@ fn free(target: &Path, work: &Path) -> Result<(), EpochError> {
     Ok(())
 }
 
-/// Exports of the epoch that ends, and of later ones, are of none that the backup knows.
-fn move_strange_export(was: &Path, epoch: Epoch) -> Result<(), EpochError> {
-    let dir = was.join(EPOCHS);
-    if !is_there(&dir).map_err(EpochError::io(&dir))? {
-        return Ok(());
-    }
-    for entry in fs::read_dir(&dir).map_err(EpochError::io(&dir))? {
-        let path = entry.map_err(EpochError::io(&dir))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let of = name.split_once('.').and_then(|(number, _)| number.parse::<Epoch>().ok());
-        if of.is_some_and(|of| of >= epoch) {
-            let aside = free_name(&path).map_err(EpochError::io(&path))?;
-            fs::rename(&path, &aside).map_err(EpochError::io(&path))?;
-        }
-    }
-    Ok(())
-}
-
 /// By how many epochs a directory that nobody has signed may be later than the backup's own.
 const LATER_EPOCHS_MAX: u64 = 1 << 16;
 
@@ -340,12 +332,14 @@ fn move_plain(was: &Path, work: &Path) -> Result<(), EpochError> {
 async fn begin(
     store: &Store,
     root: &RootKey,
-    (ended, next): (&Ended, &NextKey),
+    (ended, next, reached): (&Ended, &NextKey, &Reached),
     (seen, lost, confirmed): (&Looked, Option<u64>, Option<u64>),
 ) -> Result<(), Failure> {
     let mut batch = Batch::new(keys::wall_now());
     let mut members = ended.begin_next(store, (root, next), EpochEnd::Restored, &mut batch).await?;
     members["lost_at_least"] = json!(lost);
+    // Nobody has signed that, so it is apart from what is known to be lost.
+    members["backup_size"] = reached.ended.entries.to_string().into();
     members["confirmed_size"] = json!(confirmed.map(|size| size.to_string()));
     members["high_water"] = seen.in_entry();
     members["version"] = env!("CARGO_PKG_VERSION").into();

@@ -2,7 +2,7 @@
 //! cannot.
 //!
 //! ```text
-//! <backup>/backup.format   the format; written last, so that a backup without it was never finished
+//! <backup>/backup.format   the format, and where the backup ended; written last ([`marker`])
 //! <backup>/base/           the newest base copy
 //! <backup>/journal/        every group since then that was whole when the copy was made
 //! <backup>/blobs/ …        plain files, as they are; bundled entries among them
@@ -17,35 +17,41 @@
 //! What is no regular file is named, too, and neither followed nor waited for.
 
 mod copied;
+mod error;
 mod looked;
+mod marker;
+mod strange;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use attorn_log::Epoch;
 
 use self::copied::{Copied, PLAIN, bytes_below, copy_journal, make_dir, name};
+use self::error::at;
 use self::looked::{Looked, newest_readable};
+use self::strange::ByEpoch;
 use crate::base::{self, Base, BaseError};
 use crate::bundled::Bundled;
 use crate::commit::Store;
-use crate::error::{OpenError, PartsError};
-use crate::files::{is_within, open_lock, read_regular_text, sync_dir};
+use crate::error::PartsError;
+use crate::files::{is_within, open_lock, sync_dir};
 use crate::imprint::ImprintKey;
 use crate::journal::{self, JournalError};
-use crate::named::{BadNamed, log_key_in};
+use crate::named::{BLOBS, BadNamed, EPOCHS, log_key_in};
 use crate::open::FIRST_EPOCH;
 use crate::parts::{self, Readable};
 use crate::places::Places;
-use crate::records::{KeyMaterialRecord, RecordError};
+use crate::records::KeyMaterialRecord;
 use crate::redo::{Redo, Write};
 use crate::repair::causes;
 use crate::trees::epoch_in;
 
-const MARKER: &str = "backup.format";
-const MARKER_TEXT: &str = "attorn-backup 1\n";
+pub use self::error::BackupError;
+pub use self::marker::{BackupEnd, Reached};
+pub use self::strange::{Strange, is_moved_aside};
 
 /// What a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,66 +94,6 @@ pub struct Whose<'a> {
     pub key: Option<&'a ImprintKey>,
     /// Whether an entry says that a server ran: then its log was published.
     pub says_served: fn(&[u8]) -> bool,
-}
-
-/// Why there is no backup, or none that can be used.
-#[derive(Debug, thiserror::Error)]
-pub enum BackupError {
-    /// The directory is no store's.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// Base copy or journal cannot be relied on.
-    #[error(transparent)]
-    Parts(#[from] PartsError),
-    /// A file could not be read or made.
-    #[error("`{}` could not be used", path.display())]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// One would be copied into the other.
-    #[error("`{}` is within `{}`: a backup and what it is made of are kept apart", inner.display(), outer.display())]
-    Within {
-        /// What is within the other, or is it.
-        inner: PathBuf,
-        /// The other.
-        outer: PathBuf,
-    },
-    /// A record that names a file cannot be read.
-    #[error("what was copied is no whole store")]
-    Record(#[from] RecordError),
-    /// There is something where the backup should be.
-    #[error("`{}` is not empty", dir.display())]
-    NotEmpty {
-        /// Where.
-        dir: PathBuf,
-    },
-    /// It was never finished, or is something else.
-    #[error("`{}` is no backup, or was never finished", dir.display())]
-    NotABackup {
-        /// What.
-        dir: PathBuf,
-    },
-}
-
-impl From<JournalError> for BackupError {
-    fn from(error: JournalError) -> Self {
-        Self::Parts(error.into())
-    }
-}
-
-impl From<BaseError> for BackupError {
-    fn from(error: BaseError) -> Self {
-        Self::Parts(error.into())
-    }
-}
-
-fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
-    let path = path.to_owned();
-    |source| BackupError::Io { path, source }
 }
 
 impl Store {
@@ -210,12 +156,8 @@ impl Store {
                 causes(&error)
             )
         }));
-        let marker = to.join(MARKER);
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&marker).map_err(at(&marker))?;
-        file.write_all(MARKER_TEXT.as_bytes()).and_then(|()| file.sync_all()).map_err(at(&marker))?;
-        sync_dir(to).map_err(at(to))?;
         let (version, base) = (end.version, base.version);
+        marker::write(to, BackupEnd { version, entries, epoch })?;
         Ok(BackedUp { version, base, files, bytes, entries, bad_files, bad_named, lost_records, epoch, log_key })
     }
 
@@ -262,6 +204,11 @@ impl Store {
         parts(backup).map(drop)
     }
 
+    /// Where a finished backup ended when it was made.
+    pub fn backup_end(backup: &Path) -> Result<BackupEnd, BackupError> {
+        marker::read(backup)
+    }
+
     /// As [`Store::check_named`], in a backup.
     pub fn check_backup(backup: &Path) -> Result<BadNamed, BackupError> {
         let (base, journal) = parts(backup)?;
@@ -271,22 +218,40 @@ impl Store {
 
 /// Where the parts of a finished backup are.
 pub(crate) fn parts(backup: &Path) -> Result<(Base, PathBuf), BackupError> {
-    let marker = read_regular_text(&backup.join(MARKER), MARKER_TEXT.len() as u64 + 1).unwrap_or_default();
-    if marker != MARKER_TEXT {
-        return Err(BackupError::NotABackup { dir: backup.to_owned() });
-    }
+    marker::read(backup)?;
     let places = Places::of(backup);
     places.check_links()?;
+    strange::check_dirs(backup)?;
+    strange::check_names(backup)?;
     let base = base::all(&places.base).map_err(at(&places.base))?.pop();
     Ok((base.ok_or(PartsError::NoBase { dir: places.base })?, places.journal))
 }
 
-/// Copy the plain files of a backup to where a store has them.
-pub(crate) fn copy_plain(backup: &Path, dir: &Path) -> Result<(), BackupError> {
+/// Copy the plain files of a backup, whose log is in this epoch, to where a store has them.
+pub(crate) fn copy_plain(backup: &Path, dir: &Path, epoch: Epoch) -> Result<(), BackupError> {
     let mut copied = Copied::default();
-    PLAIN.iter().try_for_each(|part| copied.copy_dir(&backup.join(part), &dir.join(part)))?;
+    for part in PLAIN {
+        let (from, to) = (backup.join(part), dir.join(part));
+        match part {
+            BLOBS | EPOCHS => copied.copy_dir(&from, &to)?,
+            _ => copy_by_epoch(&mut copied, (&from, &to), epoch)?,
+        }
+    }
     // What else is bad is found by whoever reads what was copied.
     copied.irregular.map_or(Ok(()), |(path, source)| Err(BackupError::Io { path, source }))
+}
+
+/// Copy what a directory has of epochs up to this one. Of later ones nobody has signed anything that is restored, and the
+/// next takes the place of the first of them.
+fn copy_by_epoch(copied: &mut Copied, (from, to): (&Path, &Path), epoch: Epoch) -> Result<(), BackupError> {
+    if !from.try_exists().map_err(at(from))? {
+        return Ok(());
+    }
+    make_dir(to)?;
+    for name in ByEpoch::of(from, epoch)?.known {
+        copied.copy_dir(&from.join(&name), &to.join(&name))?;
+    }
+    sync_dir(to).map_err(at(to))
 }
 
 /// Neither is within the other.

@@ -47,7 +47,7 @@ impl Store {
             // `create_at` has made it, and it is empty.
             std::fs::remove_dir(&places.blobs)
                 .map_err(|source| BackupError::Io { path: places.blobs.clone(), source })?;
-            backup::copy_plain(backup, &places.dir)?;
+            backup::copy_plain(backup, &places.dir, name.epoch)?;
             Ok((name, head))
         })
     }

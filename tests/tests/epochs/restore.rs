@@ -179,6 +179,74 @@ async fn a_high_water_file_that_cannot_be_used_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_comes_to_less_than_it_had_or_has_more_than_its_epochs_ends_with_5() {
+    let (mut stage, process) = Stage::set().await;
+    let backup = stage.lose(process).await;
+    let (target, marker) = (stage.path("target"), backup.join("backup.format"));
+    let restore = ["restore", backup.to_str().unwrap(), "--data-dir", target.to_str().unwrap()];
+    let whole = fs::read_to_string(&marker).unwrap();
+    let restored = stage.done(&restore);
+    let entries = restored["backup_ended"]["entries"].as_u64().unwrap();
+    assert!(whole.contains(&format!("\nentries {entries}\nepoch 1\n")), "{whole}");
+    assert_eq!(restored["backup_ended"], restored["backup_came_to"], "{restored}");
+    assert_eq!((&restored["earlier_entries"], &restored["bad_files"]), (&json!(entries), &json!([])));
+    fs::remove_dir_all(&target).unwrap();
+
+    // Another end, and what is none.
+    let had = entries + 108;
+    let longer = whole.replace(&format!("entries {entries}"), &format!("entries {had}"));
+    let later = whole.replace("epoch 1", "epoch 2");
+    for (code, text, why) in [
+        (
+            1,
+            "attorn-backup 1\n",
+            "is of format 1, and this version reads none but 2: make a new backup with this version",
+        ),
+        (5, "attorn-backup 2\n", "does not say where the backup ended: it is not what `attorn backup` writes"),
+        (5, &later, "they were not made together"),
+    ] {
+        fs::write(&marker, text).unwrap();
+        let said = stage.fails_with(code, &restore);
+        assert!(said.contains(why) && said.contains("\nhelp: nothing was restored"), "{said}");
+        assert!(!target.exists() && !stage.path("target.restoring").exists());
+    }
+    fs::write(&marker, longer).unwrap();
+    for name in ["epochs/1.export", "epochs/2.x", "epochs/1.broken-1", "log/2/tile/entries/000", "records/2/000000/000"]
+    {
+        let path = backup.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
+    }
+    let output = stage.attorn(&["restore", backup.to_str().unwrap(), "--json"]);
+    assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
+    let restored: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let ended = (&restored["backup_ended"]["entries"], &restored["backup_came_to"]["entries"]);
+    assert_eq!(ended, (&json!(had), &json!(entries)), "{restored}");
+    assert_eq!((epoch_of(&restored["origin"]), &restored["entries_lost_at_least"]), (2, &json!(108)), "{restored}");
+    let bad: Vec<_> = restored["bad_files"].as_array().unwrap().iter().map(|bad| bad.as_str().unwrap()).collect();
+    let [less, left, moved] = bad[..] else { unreachable!("{restored}") };
+    assert!(less.contains(&format!("ended with {had} entries of epoch 1, version ")), "{less}");
+    assert!(
+        left.contains("/log/2`, `") && left.contains("/records/2`: of no epoch of the log in the backup"),
+        "{left}"
+    );
+    assert!(moved.contains("/epochs/2.x`, `") && moved.contains("/data/epochs.broken-1`"), "{moved}");
+    let data = stage.fresh.data_dir();
+    assert_eq!(fs::read_to_string(data.join("epochs.broken-1/1.export")).unwrap(), "epochs/1.export");
+    assert!(data.join("epochs/1.broken-1").exists() && data.join("epochs/1.export").exists());
+    assert!(!data.join("log/2").exists() && !data.join("records/2").exists());
+
+    let process = stage.start().await;
+    let token = restored["bootstrap_token"].as_str().unwrap();
+    stage.cast.staff = stage.cast.staff.renewed(&stage.fresh.reach, token).await;
+    let first = stage.bodies().await.remove(0);
+    // Nobody has signed where the backup ended.
+    assert_eq!(first["backup_size"], had.to_string(), "{first}");
+    assert_ne!(first["lost_at_least"], 108, "{first}");
+    process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_from_before_its_key_was_given_up_names_no_other_key() {
     let (mut stage, process) = Stage::set().await;
     let old_key = stage.key().await.to_string();

@@ -1,7 +1,7 @@
 //! What `attorn restore` says: what came of it, and what has to be looked at before the server is thawed.
 
 use attorn_server::Config;
-use attorn_server::restore::Restored;
+use attorn_server::restore::{BackupEnd, Restored};
 
 use super::damage;
 use crate::exit::Exit;
@@ -63,6 +63,7 @@ fn in_json(config: &Config, restored: &Restored) -> serde_json::Value {
         "origin": restored.origin.to_string(),
         "earlier_origin": restored.earlier.to_string(),
         "earlier_entries": restored.entries,
+        "backup_ended": end(&restored.reached.ended), "backup_came_to": end(&restored.reached.came),
         "earlier_export": restored.export.display().to_string(),
         "entries_lost_at_least": restored.lost,
         "entries_confirmed": restored.confirmed,
@@ -78,6 +79,11 @@ fn in_json(config: &Config, restored: &Restored) -> serde_json::Value {
         "bad_entries": damage::entries(&restored.bad_entries),
         "bad_blobs": damage::blobs(&restored.bad_named), "bad_exports": damage::exports(&restored.bad_named),
     })
+}
+
+/// Where a backup ended, or how far it came, for programs.
+fn end(end: &BackupEnd) -> serde_json::Value {
+    serde_json::json!({ "version": end.version, "entries": end.entries, "epoch": end.epoch.0 })
 }
 
 /// Nothing works before somebody has done this.

@@ -146,21 +146,27 @@ impl Copied {
         self.copy_unnamed(from, to, u64::MAX)
     }
 
-    /// Copy a directory with all that is in it, if it is there.
+    /// Copy a directory with all that is in it, if it is there: its files first, and then the directories in it. A server that
+    /// runs meanwhile writes in the other order: a checkpoint stands in the history before it is the newest, and a file with
+    /// entries is there before it is counted. So what is copied later has at least as much as what was copied first says.
     pub(super) fn copy_dir(&mut self, from: &Path, to: &Path) -> Result<(), BackupError> {
         if !from.try_exists().map_err(at(from))? {
             return Ok(());
         }
         make_dir(to)?;
+        let mut dirs = Vec::new();
         for entry in fs::read_dir(from).map_err(at(from))? {
             let entry = entry.map_err(at(from))?;
             let target = to.join(entry.file_name());
             let kind = entry.file_type().map_err(at(from))?;
             if kind.is_dir() {
-                self.copy_dir(&entry.path(), &target)?;
+                dirs.push((entry.path(), target));
             } else if is_finished(&entry.path()) {
                 self.copy_plain(&entry.path(), &target, kind.is_file())?;
             }
+        }
+        for (dir, target) in dirs {
+            self.copy_dir(&dir, &target)?;
         }
         sync_dir(to).map_err(at(to))
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use attorn_log::Epoch;
 
-use super::{BackupError, Whose, at};
+use super::{BackupError, Whose, at, strange};
 use crate::base::{self, Base};
 use crate::bundled::{BUNDLE_ENTRIES, Bundled, last_of};
 use crate::error::PartsError;
@@ -90,6 +90,7 @@ pub(super) fn look(
 
 /// As [`crate::Store::check_named`], by the records of these parts.
 pub(super) fn check_named(dir: &Path, parts: (&Base, &Path)) -> Result<BadNamed, BackupError> {
+    strange::check_dirs(dir)?;
     let mut named = Named::default();
     read_parts(parts, &mut named, |_| {})?;
     named.check(dir, &BTreeMap::new(), &mut NamedRecords::new()).map_err(at(dir))
