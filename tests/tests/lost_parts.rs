@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use attorn_tests::files::copy_dir;
 use attorn_tests::process::binary;
@@ -333,5 +334,31 @@ async fn a_high_water_file_that_cannot_be_read_is_not_one_that_has_seen_nothing(
     fs::remove_dir(stage.high_water()).unwrap();
     // A plain file is no directory of an epoch.
     fs::write(stage.data("log/9"), "").unwrap();
+    stage.runs_again().await;
+}
+
+/// The server is killed, and then the end of its journal is gone, which it had synced: the database has more than what is
+/// left of it, and may lack what was acknowledged last.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_whose_journal_lost_its_end_goes_on_where_somebody_answers_for_what_is_lost() {
+    let stage = Stage::set().await;
+    let process = Process::start(&stage.fresh.config, &stage.fresh.reach).await;
+    // What was written by then is in the database, too.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    process.kill().await;
+    let segment = segment(&stage);
+    let mut bytes = fs::read(&segment).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[end * 3 / 4..].fill(0);
+    fs::write(&segment, bytes).unwrap();
+
+    let lost = "what was acknowledged after batch ";
+    assert!(stage.ends(1, &["serve"]).contains("attorn repair"));
+    let said = stage.ends(5, &["repair"]);
+    assert!(said.contains(lost) && said.contains("help: ") && said.contains("--with-lost-end"), "{said}");
+    let said = stage.ends(0, &["repair", "--with-lost-end", "--json"]);
+    let said: Value = serde_json::from_str(said.trim()).unwrap();
+    assert_eq!((&said["rebuilt"], &said["lost_end_accepted"]), (&"journal".into(), &true.into()), "{said}");
+    assert!(said["problem"].as_str().unwrap().starts_with(lost), "{said}");
     stage.runs_again().await;
 }

@@ -15,8 +15,8 @@ pub use self::backup::{NoBackup, back_up};
 pub(crate) use self::help::UNREAD_HELP;
 pub use self::help::{backup_help, repair_help};
 pub use attorn_store::{
-    BackupError, BadBlob, BadExport, BadNamed, FilesOf, ForeignState, ImprintError, NeededBy, PartsError, PolicyPart,
-    is_within,
+    Accepted, BackupError, BadBlob, BadExport, BadNamed, FilesOf, ForeignState, ImprintError, LostEnd, NeededBy,
+    PartsError, PolicyPart, is_within,
 };
 
 use crate::config::Config;
@@ -38,8 +38,8 @@ pub struct Repair {
     pub rebuilt: Option<Rebuilt>,
     /// What was wrong with it.
     pub problem: Option<String>,
-    /// Whether a state was accepted that somebody else may have written: the problem is why it was refused before.
-    pub foreign_state: ForeignState,
+    /// What was accepted: the problem is why it was refused before.
+    pub accepted: Accepted,
     /// Where that is now.
     pub aside: Option<PathBuf>,
     /// Where the base copies are that go with a journal that was begun anew, if there were any.
@@ -132,14 +132,14 @@ pub fn copy_keys(config: &Config, to: &Path) -> std::io::Result<(CopiedKeys, Opt
 /// # Errors
 ///
 /// When the root key cannot be read, a server uses it, or what it could be made of cannot be relied on either.
-pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecords) -> Result<Repair, NoRepair> {
+pub async fn repair(config: &Config, accepted: Accepted, lost: LostRecords) -> Result<Repair, NoRepair> {
     let root = root_key(config)?;
     let ours = keys::ours(&root, config);
-    let (mut aside, mut bases_aside, mut foreign_state) = (None, None, ForeignState::Refused);
+    let (mut aside, mut bases_aside, mut made) = (None, None, Accepted::NOTHING);
     // Whatever is made anew is noted in that file.
     let remade = Store::set_remade_aside(&config.data_dir).map_err(RepairError::from)?;
     let (seen, opens) = (most_seen::look(config)?, |key: &_| keys::opens(&root, key));
-    let repaired = Store::repair_with(&config.data_dir, &ours, seen, (foreign, &opens))?;
+    let repaired = Store::repair_with(&config.data_dir, &ours, seen, (accepted, &opens))?;
     let (mut integrity, rebuilt, problem, mut bad_files) = match repaired {
         Repaired::Whole(integrity) => (integrity, None, None, Vec::new()),
         Repaired::BadFiles { integrity, bad_files } => (integrity, None, None, bad_files),
@@ -150,8 +150,16 @@ pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecords) -
             aside = old;
             (integrity, Some(Rebuilt::Store), Some(problem), bad_files)
         }
-        Repaired::NewJournal { foreign, problem, integrity, aside: old, bases_aside: old_bases, bad_files } => {
-            (aside, bases_aside, foreign_state) = (Some(old), old_bases, foreign);
+        Repaired::NewJournal {
+            foreign,
+            lost_end,
+            problem,
+            integrity,
+            aside: old,
+            bases_aside: old_bases,
+            bad_files,
+        } => {
+            (aside, bases_aside, made) = (Some(old), old_bases, Accepted { foreign, lost_end });
             (integrity, Some(Rebuilt::Journal), Some(problem), bad_files)
         }
     };
@@ -181,7 +189,7 @@ pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecords) -
     Ok(Repair {
         rebuilt,
         problem,
-        foreign_state,
+        accepted: made,
         aside,
         bases_aside,
         bad_files,

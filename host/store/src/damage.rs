@@ -3,7 +3,9 @@
 //!
 //! Whoever ends a process with a code of its own for damage asks this.
 
-use std::io;
+use std::io::{self, ErrorKind};
+
+use rustix::io::Errno;
 
 use crate::backup::BackupError;
 use crate::base::BaseError;
@@ -82,12 +84,44 @@ impl RepairError {
             Self::Integrity(error) => {
                 !matches!(error, IntegrityError::ShuttingDown | IntegrityError::Imprint(ImprintError::OtherKey))
             }
-            Self::OtherStore | Self::Behind { .. } | Self::EngineAhead { .. } => true,
+            Self::OtherStore | Self::Behind { .. } | Self::EngineAhead { .. } | Self::EndLost { .. } => true,
             Self::Storage(_) | Self::EngineUnread(_) => false,
             #[cfg(test)]
             Self::CutOff => false,
         }
     }
+}
+
+impl RepairError {
+    /// Whether the operating system did not do what was asked: then nothing is known of what is on disk, and nothing of it
+    /// is replaced.
+    pub(crate) fn is_of_the_disk(&self) -> bool {
+        match self {
+            Self::Open(OpenError::Io { source, .. })
+            | Self::Open(OpenError::Journal(JournalError::Io { source, .. }))
+            | Self::Parts(
+                PartsError::Journal(JournalError::Io { source, .. }) | PartsError::Base(BaseError::Io { source, .. }),
+            ) => has_failed(source),
+            Self::Open(OpenError::Storage(error))
+            | Self::Integrity(IntegrityError::Storage(error))
+            | Self::Storage(error) => error.is_of_the_disk,
+            Self::EngineUnread(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Whether a disk, or what may be open at a time, is full, or something may not be used or cannot be read.
+fn has_failed(error: &io::Error) -> bool {
+    const FAILED: [ErrorKind; 5] = [
+        ErrorKind::StorageFull,
+        ErrorKind::QuotaExceeded,
+        ErrorKind::PermissionDenied,
+        ErrorKind::ReadOnlyFilesystem,
+        ErrorKind::OutOfMemory,
+    ];
+    const NUMBERS: [Errno; 3] = [Errno::IO, Errno::MFILE, Errno::NFILE];
+    FAILED.contains(&error.kind()) || Errno::from_io_error(error).is_some_and(|number| NUMBERS.contains(&number))
 }
 
 impl BackupError {
@@ -96,7 +130,8 @@ impl BackupError {
     pub fn is_altered(&self) -> bool {
         match self {
             Self::Io { source, .. } => is_irregular(source),
-            Self::Within { .. } | Self::NotEmpty { .. } | Self::NotABackup { .. } => false,
+            Self::Within { .. } | Self::NotEmpty { .. } | Self::NotABackup { .. } | Self::OtherFormat { .. } => false,
+            Self::NoEnd { .. } | Self::TooManyNames { .. } => true,
             Self::Parts(error) => error.is_altered(),
             Self::Record(_) => true,
             Self::Open(error) => error.is_altered(),

@@ -22,7 +22,7 @@ use crate::ours::Ours;
 use crate::places::Places;
 use crate::records::KeyMaterialRecord;
 use crate::remade::SaidBy;
-use crate::repair::{RepairError, Repaired};
+use crate::repair::{Accepted, RepairError, Repaired};
 use crate::{base, journal};
 
 /// What somebody does to a state who has no key.
@@ -184,7 +184,7 @@ async fn where_base_copy_and_journal_say_the_same_nothing_is_taken_until_somebod
             error => panic!("{forgery:?} {error:?}"),
         }
         assert_eq!(refused(Store::open(dir.path(), &ours())).to_string(), expected, "{forgery:?}");
-        let accepted = Store::repair_with(dir.path(), &ours(), None, (ForeignState::Accepted, &|_| true)).unwrap();
+        let accepted = Store::repair_with(dir.path(), &ours(), None, (Accepted::FOREIGN, &|_| true)).unwrap();
         let Repaired::NewJournal { problem, foreign: ForeignState::Accepted, .. } = accepted else {
             panic!("{forgery:?} {accepted:?}")
         };
@@ -349,7 +349,7 @@ async fn another_key_is_told_and_never_accepted() {
     let (dir, ..) = store().await;
     let other = Ours { key: ImprintKey::of(&[8; 32]), ..ours() };
     assert!(matches!(refused(Store::open(dir.path(), &other)), ImprintError::OtherKey));
-    let error = Store::repair_with(dir.path(), &other, None, (ForeignState::Accepted, &|_| true)).unwrap_err();
+    let error = Store::repair_with(dir.path(), &other, None, (Accepted::FOREIGN, &|_| true)).unwrap_err();
     assert!(matches!(error, RepairError::Integrity(IntegrityError::Imprint(ImprintError::OtherKey))), "{error:?}");
     Store::open(dir.path(), &ours()).unwrap();
     assert_eq!(format!("{:?}", ours().key), "ImprintKey([redacted])");
@@ -363,7 +363,7 @@ async fn a_store_from_before_there_were_imprints_is_accepted_and_not_opened() {
     fs::write(dir.path().join("store.format"), "attorn-store 4\n").unwrap();
     assert!(matches!(refused(Store::open(dir.path(), &ours())), ImprintError::Missing));
     assert_eq!(fs::read(dir.path().join("store.format")).unwrap(), b"attorn-store 4\n");
-    Store::repair_with(dir.path(), &ours(), None, (ForeignState::Accepted, &|_| true)).unwrap();
+    Store::repair_with(dir.path(), &ours(), None, (Accepted::FOREIGN, &|_| true)).unwrap();
     Store::open(dir.path(), &ours()).unwrap().verify_integrity().await.unwrap();
 }
 
@@ -376,12 +376,12 @@ async fn nothing_is_accepted_by_a_root_key_that_opens_nothing() {
     engine(dir.path()).open_tree("head").unwrap().remove("imprint").unwrap();
     forge_parts(dir.path());
     let before = fs::read_dir(dir.path()).unwrap().count();
-    let error = Store::repair_with(dir.path(), &ours(), None, (ForeignState::Accepted, &|_| false)).unwrap_err();
+    let error = Store::repair_with(dir.path(), &ours(), None, (Accepted::FOREIGN, &|_| false)).unwrap_err();
     assert!(matches!(error, RepairError::Integrity(IntegrityError::Imprint(ImprintError::OtherKey))), "{error:?}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), before, "nothing was moved");
     assert!(matches!(refused(Store::open(dir.path(), &ours())), ImprintError::Missing));
     let opens = |found: &KeyMaterialRecord| found.wrapped == key.wrapped;
-    Store::repair_with(dir.path(), &ours(), None, (ForeignState::Accepted, &opens)).unwrap();
+    Store::repair_with(dir.path(), &ours(), None, (Accepted::FOREIGN, &opens)).unwrap();
     drop(Store::open(dir.path(), &ours()).unwrap());
 }
 
@@ -426,7 +426,7 @@ async fn a_store_that_is_called_older_and_has_no_good_base_copy_is_repaired_and_
     for base in base::all(&places.base).unwrap() {
         fs::write(&base.path, "damaged").unwrap();
     }
-    let foreign = (ForeignState::Accepted, &(|_: &_| true) as &dyn Fn(&_) -> bool);
+    let foreign = (Accepted::FOREIGN, &(|_: &_| true) as &dyn Fn(&_) -> bool);
     assert!(Store::repair_with(dir.path(), &ours(), None, foreign).is_err());
     assert_eq!(fs::read(&places.marker).unwrap(), b"attorn-store 1\n");
 }

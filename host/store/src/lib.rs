@@ -85,7 +85,7 @@ mod watchdog;
 mod writer;
 mod writer_cpu;
 
-pub use backup::{BackedUp, BackupError, KnownLog, Whose};
+pub use backup::{BackedUp, BackupEnd, BackupError, KnownLog, Reached, Strange, Whose, is_moved_aside};
 pub use base::BaseError;
 pub use batch::{Add, BATCH_BYTES_MAX, BATCH_ITEMS_MAX, Batch, BatchError, Require, VALUE_BYTES_MAX};
 pub use boot::CutOffBy;
@@ -111,7 +111,7 @@ pub use read::{LogHead, PAGE_BYTES_MAX, PAGE_ITEMS_MAX, Page, StoredEntry, Versi
 pub use record_walk::BadRecords;
 pub use recorded::{GrantStanding, Recorded, StoredGrant};
 pub use remade::{Part, Remade, SaidBy};
-pub use repair::{FilesOf, RepairError, Repaired, Seen, free_name, is_there};
+pub use repair::{Accepted, FilesOf, LostEnd, RepairError, Repaired, Seen, free_name, is_there};
 pub use steps::Step;
 pub use writer_cpu::WriterCpu;
 

@@ -20,7 +20,7 @@ use crate::caught::caught;
 use crate::commit::Store;
 use crate::end_of_log;
 use crate::error::{DAMAGED, OpenError, StorageError};
-use crate::files::{make_dir, remove_temporary};
+use crate::files::make_dir;
 use crate::follower::Pace;
 use crate::frame::StoreId;
 use crate::head::{Head, LogName};
@@ -216,7 +216,7 @@ fn open_parts(
     }
     // Opening may have cut a torn end and written files anew.
     sync_files(&places.engine)?;
-    remove_temporary(&places.blobs).map_err(at(&places.blobs))?;
+    places.clean_blobs()?;
     let (name, mut head) = head_of(&trees)?;
     if name.id != ours.log {
         return Err(OpenError::OtherLog { expected: ours.log.clone(), found: name.id });

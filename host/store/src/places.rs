@@ -25,9 +25,11 @@ use crate::base;
 use crate::boot::{Boot, CutOffBy, LastUse};
 use crate::error::OpenError;
 use crate::files::{
-    create_beside, open_lock, open_lock_to_look, open_regular, read_regular_text, sync_dir, with_way_out,
+    create_beside, irregular, make_dir, open_lock, open_lock_to_look, open_regular, read_regular_text,
+    remove_temporary, sync_dir, with_way_out,
 };
 use crate::links;
+use crate::repair::free_name;
 use crate::trees::{LOCK_PAUSE, LOCK_WAIT};
 
 /// The newest format of a whole store that this program knows.
@@ -42,6 +44,9 @@ const MARKER_MAGIC: &str = "attorn-store";
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
+    /// The directory itself, since a file can be removed while somebody holds it. None where a file system has no locks on
+    /// directories.
+    _dir: Option<File>,
 }
 
 /// Where everything stands.
@@ -131,13 +136,21 @@ impl Places {
 
     fn hold(&self, path: &Path, file: File) -> Result<Lock, OpenError> {
         let began = Instant::now();
+        self.hold_since(began, &file)?.map_err(at(path))?;
+        let dir = File::open(&self.dir).map_err(at(&self.dir))?;
+        let dir = self.hold_since(began, &dir)?.is_ok().then_some(dir);
+        Ok(Lock { _file: file, _dir: dir })
+    }
+
+    /// Hold one file, or say that somebody else does. The inner error is the system's.
+    fn hold_since(&self, began: Instant, file: &File) -> Result<io::Result<()>, OpenError> {
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Lock { _file: file }),
+                Ok(()) => return Ok(Ok(())),
                 // Not at once: see `LOCK_WAIT`.
                 Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_WAIT => thread::sleep(LOCK_PAUSE),
                 Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { dir: self.dir.clone() }),
-                Err(TryLockError::Error(source)) => return Err(OpenError::Io { path: path.to_owned(), source }),
+                Err(TryLockError::Error(source)) => return Ok(Err(source)),
             }
         }
     }
@@ -150,10 +163,33 @@ impl Places {
         })
     }
 
-    /// Give a new journal its name, where somebody was cut off who had moved the old one aside.
+    /// Remove what nobody came to the end of writing among the files that are too large to be values. Where their directory
+    /// is gone it is made anew: which of them are missing is known from what names them.
+    pub(crate) fn clean_blobs(&self) -> Result<(), OpenError> {
+        match remove_temporary(&self.blobs) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                tracing::warn!(path = %self.blobs.display(), "a directory was gone, and is made anew");
+                make_dir(&self.blobs).and_then(|()| sync_dir(&self.dir)).map_err(at(&self.blobs))
+            }
+            Err(error) if error.kind() == ErrorKind::NotADirectory => {
+                Err(at(&self.blobs)(irregular(format!("it is no directory: {BLOBS_AWAY}"))))
+            }
+            removed => removed.map_err(at(&self.blobs)),
+        }
+    }
+
+    /// Give a new journal its name, where somebody was cut off who had moved the old one aside. One beside an old one that is
+    /// still there was never begun with, and has no name to take.
     pub(crate) fn finish_replacing_journal(&self) -> Result<(), OpenError> {
-        if exists(&self.journal)? || !exists(&self.new_journal)? {
+        if !exists(&self.new_journal)? {
             return Ok(());
+        }
+        if exists(&self.journal)? {
+            let aside = free_name(&self.dir.join("journal-new")).map_err(at(&self.new_journal))?;
+            tracing::warn!(aside = %aside.display(), "a journal that nobody began with is moved aside");
+            return fs::rename(&self.new_journal, &aside)
+                .and_then(|()| sync_dir(&self.dir))
+                .map_err(at(&self.new_journal));
         }
         fs::rename(&self.new_journal, &self.journal).and_then(|()| sync_dir(&self.dir)).map_err(at(&self.journal))
     }
@@ -193,6 +229,9 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
 pub(crate) fn exists(path: &Path) -> Result<bool, OpenError> {
     path.try_exists().map_err(at(path))
 }
+
+/// What to do where something else stands in the place of a directory.
+const BLOBS_AWAY: &str = "move away what stands in its place, and it is made anew";
 
 /// What to do where something else stands in the place of the marker.
 const FORMAT_AWAY: &str = "move it away, and `attorn repair` writes it anew, if base copy and journal are whole";

@@ -96,6 +96,8 @@ pub enum Repaired {
     NewJournal {
         /// Whether a state was accepted that somebody else may have written.
         foreign: ForeignState,
+        /// Whether what was acknowledged last may be lost.
+        lost_end: LostEnd,
         /// What was wrong with it.
         problem: String,
         /// What the engine holds.
@@ -107,6 +109,34 @@ pub enum Repaired {
         /// Which files with entries are not what the log's tree says, and why.
         bad_files: Vec<String>,
     },
+}
+
+/// What somebody answers for who asks for a repair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// A state that somebody else may have written.
+    pub foreign: ForeignState,
+    /// That what was acknowledged last may be lost.
+    pub lost_end: LostEnd,
+}
+
+impl Accepted {
+    /// Nothing that anybody would have to answer for.
+    pub const NOTHING: Self = Self { foreign: ForeignState::Refused, lost_end: LostEnd::Refused };
+    #[cfg(test)]
+    pub(crate) const FOREIGN: Self = Self { foreign: ForeignState::Accepted, ..Self::NOTHING };
+    #[cfg(test)]
+    pub(crate) const LOST_END: Self = Self { lost_end: LostEnd::Accepted, ..Self::NOTHING };
+}
+
+/// What becomes of an engine that was in use when it ended, where base copy and journal have less than it: what the journal
+/// had beyond the engine is lost then, and nobody can say whether it had anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LostEnd {
+    /// Nothing is begun with it.
+    Refused,
+    /// It is gone on with.
+    Accepted,
 }
 
 /// How long somebody has seen the log. A later epoch comes after all of an earlier one.
@@ -156,8 +186,8 @@ pub(crate) struct Repair<'a> {
     pub(crate) ours: &'a Ours,
     /// How long somebody has seen the log: nothing shorter takes the place of anything.
     pub(crate) seen: Option<Seen>,
-    /// What becomes of a state that somebody else wrote.
-    pub(crate) foreign: ForeignState,
+    /// What somebody answers for.
+    pub(crate) accepted: Accepted,
     /// Whether the root key opens the key that signs the log: by another nothing is accepted.
     pub(crate) opens: &'a dyn Fn(&KeyMaterialRecord) -> bool,
     /// What is wrong with the file that names the format, if nobody knows the format for that.
@@ -170,17 +200,16 @@ pub(crate) struct Repair<'a> {
 impl Store {
     /// Walk a store that nobody has open, and make the engine's files anew if they cannot be relied on.
     pub fn repair(dir: &Path, ours: &Ours) -> Result<Repaired, RepairError> {
-        Self::repair_with(dir, ours, None, (ForeignState::Refused, &|_| true))
+        Self::repair_with(dir, ours, None, (Accepted::NOTHING, &|_| true))
     }
 
-    /// The same, where somebody has seen the log so long, and say what becomes of a state that somebody else wrote, where
-    /// nothing else is wrong; `opens` says whether the root key opens the key that signs the log, without which nothing is
-    /// accepted.
+    /// The same, where somebody has seen the log so long, and answers for what may be accepted, where nothing else is wrong;
+    /// `opens` says whether the root key opens the key that signs the log, without which no state is accepted.
     pub fn repair_with(
         dir: &Path,
         ours: &Ours,
         seen: Option<Seen>,
-        (foreign, opens): (ForeignState, &dyn Fn(&KeyMaterialRecord) -> bool),
+        (accepted, opens): (Accepted, &dyn Fn(&KeyMaterialRecord) -> bool),
     ) -> Result<Repaired, RepairError> {
         let (places, boot) = (Places::of(dir), Boot::of_machine());
         let (format, unnamed) = match places.format() {
@@ -193,14 +222,14 @@ impl Store {
         };
         places.check_links()?;
         let _lock = places.lock()?;
-        Repair { seen, foreign, opens, unnamed, ..Repair::of(&places, ours, &boot) }.by_hand(format)
+        Repair { seen, accepted, opens, unnamed, ..Repair::of(&places, ours, &boot) }.by_hand(format)
     }
 }
 
 impl<'a> Repair<'a> {
     pub(crate) fn of(places: &'a Places, ours: &'a Ours, boot: &'a Boot) -> Self {
-        let (foreign, unnamed) = (ForeignState::Refused, None);
-        Self { places, ours, seen: None, foreign, opens: &|_| true, unnamed, boot, after: &|_| Ok(()) }
+        let (accepted, unnamed) = (Accepted::NOTHING, None);
+        Self { places, ours, seen: None, accepted, opens: &|_| true, unnamed, boot, after: &|_| Ok(()) }
     }
 }
 
@@ -236,9 +265,15 @@ impl Repair<'_> {
                 let replace = || self.replace_journal(&causes(&error), Begun::With(Engine::AndJournal));
                 caught(replace).unwrap_or_else(|_| Err(error.into()))
             }
+            // Nothing is known of what is on disk, or it is none of the engine's: making that anew mends nothing.
+            Err(error) if error.is_of_the_disk() || self.is_of_blobs(&error) => Err(error),
             Err(RepairError::Open(OpenError::Journal(error))) => self.of_engine_ahead(error.into()),
             Err(error) => self.remake(&self.why(&error), true).or_else(|remade| self.accept(format, &error, remade)),
         }
+    }
+
+    fn is_of_blobs(&self, error: &RepairError) -> bool {
+        matches!(error, RepairError::Open(OpenError::Io { path, .. }) if *path == self.places.blobs)
     }
 
     /// Make the engine's files anew because the machine stopped or the store failed while they were in use. There must be
@@ -354,3 +389,7 @@ mod ahead_tests;
 #[cfg(test)]
 #[path = "repair_cut_off_tests.rs"]
 mod cut_off_tests;
+
+#[cfg(test)]
+#[path = "repair_lost_end_tests.rs"]
+mod lost_end_tests;

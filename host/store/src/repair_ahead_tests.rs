@@ -24,7 +24,7 @@ pub(super) async fn longer() -> (TempDir, Integrity) {
 }
 
 /// Take the end of the journal away, or all of it. Headers and checks of what is left fit.
-fn cut_journal(dir: &Path, all: bool) {
+pub(super) fn cut_journal(dir: &Path, all: bool) {
     let segments = crate::journal::segments(&dir.join("journal")).unwrap();
     let cut = if all { &segments[..] } else { &segments[segments.len() - 1..] };
     for segment in cut {
@@ -32,11 +32,25 @@ fn cut_journal(dir: &Path, all: bool) {
     }
 }
 
-fn names(dir: &Path) -> Vec<String> {
+pub(super) fn names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = entries.collect();
     names.sort();
     names
+}
+
+/// A repair begins a new journal with an engine that was cut off and has more, where somebody answers for it.
+#[track_caller]
+fn begun_with_by_whoever_answers_for_it(dir: &Path, seen: Option<Seen>, expect: Integrity) {
+    let before = names(dir);
+    let error = Store::repair_with(dir, &ours(), seen, (Accepted::NOTHING, &|_| true)).unwrap_err();
+    let RepairError::Open(OpenError::NotRemade { error, .. }) = error else { panic!("{error:?}") };
+    assert!(matches!(*error, RepairError::EndLost { version, .. } if version == expect.version), "{error:?}");
+    assert_eq!(names(dir), before);
+    match Store::repair_with(dir, &ours(), seen, (Accepted::LOST_END, &|_| true)).unwrap() {
+        Repaired::NewJournal { integrity, lost_end: LostEnd::Accepted, .. } => assert_eq!(integrity, expect),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
@@ -73,19 +87,10 @@ async fn an_engine_that_is_ahead_and_not_ours_is_begun_with_by_nobody() {
     assert_eq!(names(dir.path()), before);
 }
 
-#[tokio::test]
-async fn a_journal_of_which_nothing_is_left_is_begun_anew_with_an_engine_that_was_closed_alone() {
-    let (dir, _) = longer().await;
-    cut_journal(dir.path(), true);
-    Boot::of_machine().say_open(&Places::of(dir.path())).unwrap();
-    let error = Store::repair(dir.path(), &ours()).unwrap_err();
-    assert!(matches!(error, RepairError::Parts(PartsError::Journal(JournalError::Missing { .. }))), "{error:?}");
-}
-
 /// Somebody cuts the journal short and has the store count as cut off, so that what is shorter would take its place.
 #[tokio::test]
 async fn nothing_shorter_than_was_seen_takes_the_place_of_a_store_that_counts_as_cut_off() {
-    let repair = |dir: &Path, seen| Store::repair_with(dir, &ours(), seen, (ForeignState::Refused, &|_| true));
+    let repair = |dir: &Path, seen| Store::repair_with(dir, &ours(), seen, (Accepted::NOTHING, &|_| true));
     for is_ours in [true, false] {
         let (dir, expect) = longer().await;
         cut_journal(dir.path(), false);
@@ -102,12 +107,11 @@ async fn nothing_shorter_than_was_seen_takes_the_place_of_a_store_that_counts_as
         if is_ours {
             // Nobody has seen that much of the engine either.
             let more = seen.map(|seen| Seen { size: seen.size + 1, ..seen });
-            assert!(matches!(repair(dir.path(), more), Err(RepairError::Open(OpenError::NotRemade { .. }))));
+            let error = Store::repair_with(dir.path(), &ours(), more, (Accepted::LOST_END, &|_| true)).unwrap_err();
+            let RepairError::Open(OpenError::NotRemade { error, .. }) = error else { panic!("{error:?}") };
+            assert!(matches!(*error, RepairError::Behind { .. }), "{error:?}");
             assert_eq!(names(dir.path()), before);
-            match repair(dir.path(), seen).unwrap() {
-                Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
-                other => panic!("{other:?}"),
-            }
+            begun_with_by_whoever_answers_for_it(dir.path(), seen, expect);
             assert!(matches!(repair(dir.path(), seen).unwrap(), Repaired::Whole(_)));
         } else {
             let error = repair(dir.path(), seen).unwrap_err();
@@ -140,10 +144,7 @@ async fn an_engine_that_has_more_than_base_copy_and_journal_is_replaced_by_nothi
                 "{why}"
             );
             assert_eq!(names(dir.path()), before);
-            match Store::repair(dir.path(), &ours()).unwrap() {
-                Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
-                other => panic!("{other:?}"),
-            }
+            begun_with_by_whoever_answers_for_it(dir.path(), None, expect);
             drop(Store::open(dir.path(), &ours()).unwrap());
         } else {
             // Of what somebody else wrote nobody knows how far it should come.
@@ -189,10 +190,7 @@ async fn an_engine_that_cannot_be_asked_just_now_is_replaced_by_nothing() {
     assert!(matches!(*error, RepairError::EngineUnread(_)), "{error:?}");
     assert_eq!(names(dir.path()), before);
     drop(held);
-    match Store::repair(dir.path(), &ours()).unwrap() {
-        Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
-        other => panic!("{other:?}"),
-    }
+    begun_with_by_whoever_answers_for_it(dir.path(), None, expect);
 }
 
 /// The database of before a restore is put beside base copy and journal of after it.
@@ -261,10 +259,7 @@ async fn a_base_copy_of_another_store_hides_no_engine_that_has_more() {
     let OpenError::NotRemade { error: why, .. } = &error else { panic!("{error:?}") };
     assert!(matches!(**why, RepairError::EngineAhead { engine, .. } if engine == expect.version), "{why:?}");
     assert_eq!(names(dir.path()), before);
-    match Store::repair(dir.path(), &ours()).unwrap() {
-        Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
-        other => panic!("{other:?}"),
-    }
+    begun_with_by_whoever_answers_for_it(dir.path(), None, expect);
 }
 
 /// What is known of the log before anything is compared with its imprint takes no key away, and no epoch as passed.
@@ -307,7 +302,7 @@ async fn a_base_copy_that_somebody_made_up_does_not_make_base_copy_and_journal_c
     let id = trees.store_id().unwrap().unwrap();
     base::write(&dir.path().join("base"), id, expect.version, &trees).unwrap();
     drop(trees);
-    match Store::repair_with(dir.path(), &ours(), Some(seen), (ForeignState::Refused, &|_| true)).unwrap() {
+    match Store::repair_with(dir.path(), &ours(), Some(seen), (Accepted::NOTHING, &|_| true)).unwrap() {
         Repaired::Rebuilt { integrity, .. } => assert_eq!(integrity, expect),
         other => panic!("{other:?}"),
     }
@@ -354,10 +349,7 @@ async fn base_copy_and_journal_under_another_id_take_the_place_of_no_engine_that
     let OpenError::NotRemade { error: why, .. } = &error else { panic!("{error:?}") };
     assert!(matches!(**why, RepairError::EngineAhead { engine, .. } if engine == expect.version), "{why:?}");
     assert_eq!(names(dir.path()), before);
-    match Store::repair(dir.path(), &ours()).unwrap() {
-        Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
-        other => panic!("{other:?}"),
-    }
+    begun_with_by_whoever_answers_for_it(dir.path(), None, expect);
 }
 
 /// What somebody put beside the engine's own files is no reason not to ask it.

@@ -210,7 +210,7 @@ async fn a_store_from_before_there_was_a_journal_gets_one() {
     // It has no imprint either.
     let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
     assert!(matches!(error, OpenError::Imprint(ImprintError::Missing)), "{error:?}");
-    Store::repair_with(dir.path(), &ours(), None, (ForeignState::Accepted, &|_| true)).unwrap();
+    Store::repair_with(dir.path(), &ours(), None, (Accepted::FOREIGN, &|_| true)).unwrap();
     // With a value more, which says that it was accepted.
     let store = Store::open(dir.path(), &ours()).unwrap();
     let found = store.verify_integrity().await.unwrap();

@@ -43,7 +43,7 @@ pub(crate) struct Backup {
 /// the backup things happened that it does not know. The token that makes an admin is shown this once.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Where components, settings or entries in the backup are damaged or missing it refuses, and names them, unless it is said that it shall go on without. Ends with 5 if it restored all but what is damaged or missing in the backup, which it names, and if it restored nothing because the backup is damaged where all depends on it, or its state or its log is not the one that this server wrote.\n\nExamples:\n  attorn restore /var/backups/attorn/monday\n  attorn restore /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn restore monday --config ./attorn/attorn.toml --data-dir ./attorn/data-2"
+    after_help = "Where components, settings or entries in the backup are damaged or missing it refuses, and names them, unless it is said that it shall go on without. Ends with 5 if it restored all but what is damaged or missing in the backup, which it names, if the backup comes to less than it had when it was made, or has what is of no epoch of its log, and if it restored nothing because the backup is damaged where all depends on it, or its state or its log is not the one that this server wrote.\n\nExamples:\n  attorn restore /var/backups/attorn/monday\n  attorn restore /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn restore monday --config ./attorn/attorn.toml --data-dir ./attorn/data-2"
 )]
 pub(crate) struct Restore {
     /// What `attorn backup` made
@@ -85,6 +85,10 @@ pub(crate) struct Repair {
     /// answer for it. The audit log says that it was kept
     #[arg(long)]
     with_foreign_state: bool,
+    /// Go on with a database that was in use when it ended, where its journal is not what it was any more: what was
+    /// acknowledged last may be lost. The audit log says so
+    #[arg(long)]
+    with_lost_end: bool,
     /// Go on without records of decisions that neither this directory nor a file that you could put back has: they are no
     /// damage any more, and the audit log says which they are
     #[arg(long)]
@@ -110,7 +114,7 @@ impl Restore {
 #[cfg(not(target_os = "linux"))]
 impl Repair {
     pub(crate) async fn run(self, _: &Context) -> Result<Exit, Failure> {
-        let Self { config: _, with_foreign_state: _, with_lost_records: _ } = self;
+        let Self { config: _, with_foreign_state: _, with_lost_end: _, with_lost_records: _ } = self;
         Err(super::only_on_linux("repair"))
     }
 }
@@ -254,13 +258,14 @@ fn not_restored(error: &attorn_server::epochs::EpochError) -> Failure {
 #[cfg(target_os = "linux")]
 impl Repair {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        use attorn_server::data::{ForeignState, LostRecords};
+        use attorn_server::data::{Accepted, ForeignState, LostEnd, LostRecords};
 
         let config = super::serve::configuration(self.config)?;
         let lost = if self.with_lost_records { LostRecords::Accepted } else { LostRecords::Refused };
         let watched = Bar::watch(&context.output);
         let foreign = if self.with_foreign_state { ForeignState::Accepted } else { ForeignState::Refused };
-        let repaired = attorn_server::data::repair(&config, foreign, lost).await;
+        let lost_end = if self.with_lost_end { LostEnd::Accepted } else { LostEnd::Refused };
+        let repaired = attorn_server::data::repair(&config, Accepted { foreign, lost_end }, lost).await;
         drop(watched);
         repaired::print(&context.output, repaired.map_err(|error| not_repaired(&error))?)
     }

@@ -22,6 +22,12 @@ const AHEAD_HELP: &str = "nothing was changed: base copy and journal are older t
                           run this again. Else put `base/` and `journal/` back if they are somewhere; if not, `attorn backup` what is \
                           here, move it away, and `attorn restore` the backup";
 
+/// What to do where the database may lack what the journal had.
+const END_LOST_HELP: &str = "nothing was changed. A server writes to the journal first, so the database may lack what was acknowledged in the \
+                             last second or so. Put `journal/` and `base/` back as they were, if they are somewhere. If not, `attorn \
+                             repair --with-lost-end` goes on with what the database has, and the audit log says so; `attorn restore` \
+                             of a backup goes back further";
+
 /// What to do where something in `journal/` is called like a segment, and is none.
 const NOT_A_SEGMENT_HELP: &str = "nothing was changed. A server calls a segment by 20 digits: if this one has another name, somebody put it \
                                   there; move it away, and run this again. Else it is damaged: copy this directory, move it away, and \
@@ -88,7 +94,13 @@ pub fn backup_help(error: &NoBackup) -> Option<&'static str> {
 
 /// Whether something says that there was more, or may have.
 pub(crate) const fn is_held_back(error: &RepairError) -> bool {
-    matches!(error, RepairError::Behind { .. } | RepairError::EngineAhead { .. } | RepairError::EngineUnread(_))
+    matches!(
+        error,
+        RepairError::Behind { .. }
+            | RepairError::EngineAhead { .. }
+            | RepairError::EngineUnread(_)
+            | RepairError::EndLost { .. }
+    )
 }
 
 const fn is_of_a_segment(error: &RepairError) -> bool {
@@ -104,6 +116,7 @@ fn held_back_help(error: &RepairError) -> Option<&'static str> {
         RepairError::EngineUnread(_) => Some(UNREAD_HELP),
         RepairError::EngineAhead { .. } => Some(AHEAD_HELP),
         RepairError::Behind { .. } => Some(BEHIND_HELP),
+        RepairError::EndLost { .. } => Some(END_LOST_HELP),
         _ => None,
     }
 }

@@ -4,9 +4,11 @@
 
 use std::fs;
 
-use super::ahead::is_of_them;
+use attorn_log::Epoch;
+
+use super::ahead::{engine_beyond, is_of_them};
 use super::new_journal::{Begun, Engine};
-use super::{Built, Repair, RepairError, Repaired, causes, could_be_made};
+use super::{Built, LostEnd, Repair, RepairError, Repaired, causes, could_be_made};
 use crate::boot::LastUse;
 use crate::caught::caught;
 use crate::error::PartsError;
@@ -16,17 +18,19 @@ use crate::parts;
 use crate::places::exists;
 use crate::trees::Trees;
 
+/// What every engine of ours is beyond.
+const NOTHING: (Epoch, u64) = (Epoch(0), 0);
+
 impl Repair<'_> {
     /// Where base copy and journal come to less than there was, the engine may have it: its imprint tells, which nobody makes
-    /// who has no key. Then a new journal is begun with it. What the old one may have had beyond that nobody has.
+    /// who has no key. Then a new journal is begun with it. A group is in the journal before it is in the engine, so only one
+    /// that was closed has all that the old journal had: where it was in use, somebody has to answer for what may be lost.
     pub(super) fn of_engine_ahead(&self, error: RepairError) -> Result<Repaired, RepairError> {
         let is_behind = match &error {
             RepairError::Behind { .. }
             | RepairError::EngineAhead { .. }
-            | RepairError::Parts(PartsError::Journal(JournalError::Behind { .. })) => true,
-            // What a journal had of which nothing is left only a closed engine has.
-            RepairError::Parts(PartsError::Journal(JournalError::Missing { .. })) => {
-                self.boot.last_use(self.places)? == LastUse::Closed
+            | RepairError::Parts(PartsError::Journal(JournalError::Behind { .. } | JournalError::Missing { .. })) => {
+                true
             }
             _ => false,
         };
@@ -42,8 +46,21 @@ impl Repair<'_> {
                 _ => return Err(error),
             }
         }
-        let begin = || self.replace_journal(&causes(&error), Begun::With(Engine::AsItIs));
+        let is_closed = self.boot.last_use(self.places)? == LastUse::Closed;
+        let mut problem = causes(&error);
+        if !is_closed {
+            let Some(version) = engine_beyond(self.places, self.ours, NOTHING)? else { return Err(error) };
+            problem = format!("what was acknowledged after batch {version} may be lost: {problem}");
+            if self.accepted.lost_end == LostEnd::Refused {
+                return Err(RepairError::EndLost { version, source: Box::new(error) });
+            }
+        }
+        let begin = || self.replace_journal(&problem, Begun::With(Engine::AsItIs));
         match caught(begin) {
+            Ok(Ok(Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files, .. })) => {
+                let lost_end = if is_closed { LostEnd::Refused } else { LostEnd::Accepted };
+                Ok(Repaired::NewJournal { foreign, lost_end, problem, integrity, aside, bases_aside, bad_files })
+            }
             Ok(Ok(repaired)) => Ok(repaired),
             // Why it may not be gone on with is that the journal is behind.
             Ok(Err(why)) => {
@@ -102,6 +119,9 @@ impl Repair<'_> {
             worse.map_or(Ok(()), |bad| Err(PartsError::Records(bad).into()))
         });
         let Err(error) = built else { return Ok(found) };
+        if error.is_of_the_disk() {
+            return Err(error);
+        }
         let (mended, still_bad) = match found {
             Repaired::Files { problem, bad_files, .. } => (Some(problem), bad_files),
             Repaired::BadFiles { bad_files, .. } => (None, bad_files),
@@ -111,8 +131,9 @@ impl Repair<'_> {
         let replace = || self.replace_journal(&problem, Begun::With(Engine::AndJournal));
         let replaced = caught(replace).unwrap_or(Err(error))?;
         Ok(match replaced {
-            Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, .. } => {
-                Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files: still_bad }
+            Repaired::NewJournal { foreign, lost_end, problem, integrity, aside, bases_aside, .. } => {
+                let bad_files = still_bad;
+                Repaired::NewJournal { foreign, lost_end, problem, integrity, aside, bases_aside, bad_files }
             }
             other => other,
         })

@@ -45,6 +45,16 @@ pub enum RepairError {
     /// The engine that they should take the place of cannot be asked how far it comes.
     #[error("the database cannot be asked whether it has more than base copy and journal")]
     EngineUnread(#[source] StorageError),
+    /// The engine that a new journal would be begun with was in use when it ended.
+    #[error(
+        "the store was in use when it ended, and its journal is not what it was: what was acknowledged after batch {version} may be lost"
+    )]
+    EndLost {
+        /// The last batch that the engine has.
+        version: u64,
+        /// What is wrong with base copy and journal.
+        source: Box<RepairError>,
+    },
     /// A test has cut it off.
     #[cfg(test)]
     #[error("cut off")]

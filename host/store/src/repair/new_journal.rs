@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::aside::{free_name, move_aside};
-use super::{Repair, RepairError, Repaired, Seen, Stage, causes, examine};
+use super::{LostEnd, Repair, RepairError, Repaired, Seen, Stage, causes, examine};
 use crate::base;
 use crate::caught::caught;
 use crate::error::OpenError;
@@ -68,7 +68,7 @@ impl Repair<'_> {
             // Nothing but what names the format is wrong with the engine, and its imprint tells whose it is.
             return self.of_what_is_found(FORMAT).map_err(|_| error);
         }
-        let problem = match (found, self.foreign) {
+        let problem = match (found, self.accepted.foreign) {
             // By another key nothing of what the server wrapped can be opened.
             (RepairError::Open(OpenError::Imprint(imprint)), ForeignState::Accepted)
                 if !matches!(imprint, ImprintError::OtherKey) =>
@@ -77,7 +77,7 @@ impl Repair<'_> {
             }
             _ => return Err(error),
         };
-        let walked = examine(self.places, (self.ours, self.foreign), format)?;
+        let walked = examine(self.places, (self.ours, self.accepted.foreign), format)?;
         let replace = || self.replace_journal(&problem, Begun::Accepted(&walked.integrity));
         caught(replace).unwrap_or(Err(error))
     }
@@ -110,8 +110,8 @@ impl Repair<'_> {
             Begun::Accepted(_) => ForeignState::Accepted,
             Begun::With(_) => ForeignState::Refused,
         };
-        let bad_files = mended.still_bad;
-        Ok(Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files })
+        let (bad_files, lost_end) = (mended.still_bad, LostEnd::Refused);
+        Ok(Repaired::NewJournal { foreign, lost_end, problem, integrity, aside, bases_aside, bad_files })
     }
 
     /// Bring the engine up to what the old journal has, as far as it is asked. Whose it is, and where it stands.

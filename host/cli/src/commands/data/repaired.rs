@@ -1,6 +1,6 @@
 //! What is said of a repair: what was done, one line for each thing, and what is still bad.
 
-use attorn_server::data::{BadNamed, FilesOf, ForeignState, Rebuilt, Repair};
+use attorn_server::data::{Accepted, BadNamed, FilesOf, ForeignState, LostEnd, Rebuilt, Repair};
 use serde_json::json;
 
 use crate::commands::damage;
@@ -30,7 +30,8 @@ pub(super) fn print(output: &Output, repaired: Repair) -> Result<Exit, Failure> 
         output.json(&json!({
             "rebuilt": repaired.rebuilt.map(rebuilt_word),
             "problem": repaired.problem,
-            "foreign_state_accepted": repaired.foreign_state == ForeignState::Accepted,
+            "foreign_state_accepted": repaired.accepted.foreign == ForeignState::Accepted,
+            "lost_end_accepted": repaired.accepted.lost_end == LostEnd::Accepted,
             "moved_to": repaired.aside.map(|path| path.display().to_string()),
             "base_moved_to": repaired.bases_aside.map(|path| path.display().to_string()),
             "version": repaired.version,
@@ -98,7 +99,7 @@ fn done(repaired: &Repair) -> Vec<String> {
     let mut done = Vec::new();
     if let Some(problem) = &repaired.problem {
         // What somebody answers for is as it was.
-        let word = if repaired.foreign_state == ForeignState::Accepted { "accepted" } else { "mended  " };
+        let word = if repaired.accepted == Accepted::NOTHING { "mended  " } else { "accepted" };
         done.push(format!("{word} {problem}"));
     }
     done.extend(repaired.checkpoints.iter().map(|problem| format!("mended   {problem}")));
@@ -121,8 +122,11 @@ fn in_one_line(repaired: &Repair, exit: Exit) -> String {
         None if !done(repaired).is_empty() => "the store fits together; this was done beside it:",
         None if exit != Exit::Done => "the store fits together; nothing was changed",
         None => "everything fits together; nothing was changed",
-        Some(Rebuilt::Journal) if repaired.foreign_state == ForeignState::Accepted => {
+        Some(Rebuilt::Journal) if repaired.accepted.foreign == ForeignState::Accepted => {
             "the state is kept as it was found; it has a new imprint, and a new journal was begun with it"
+        }
+        Some(Rebuilt::Journal) if repaired.accepted.lost_end == LostEnd::Accepted => {
+            "a new journal was begun with what the store has; what was acknowledged last may be lost"
         }
         Some(Rebuilt::Journal) if repaired.bad_files.is_empty() => {
             "a new journal was begun with the store, which has all that the old one had"
@@ -148,7 +152,7 @@ mod tests {
         Repair {
             rebuilt: None,
             problem: None,
-            foreign_state: ForeignState::Refused,
+            accepted: Accepted::NOTHING,
             aside: None,
             bases_aside: None,
             bad_files: Vec::new(),
@@ -219,12 +223,15 @@ mod tests {
         let foreign = Repair {
             rebuilt: Some(Rebuilt::Journal),
             problem: Some("it is not ours".to_owned()),
-            foreign_state: ForeignState::Accepted,
+            accepted: Accepted { foreign: ForeignState::Accepted, ..Accepted::NOTHING },
             ..whole()
         };
         assert_eq!(done(&foreign), ["accepted it is not ours"]);
         assert!(in_one_line(&foreign, Exit::Done).starts_with("the state is kept as it was found"));
-        let ours = Repair { foreign_state: ForeignState::Refused, ..foreign };
+        let ours = Repair { accepted: Accepted::NOTHING, ..foreign };
         assert_eq!(done(&ours), ["mended   it is not ours"]);
+        let lost = Repair { accepted: Accepted { lost_end: LostEnd::Accepted, ..Accepted::NOTHING }, ..ours };
+        assert_eq!(done(&lost), ["accepted it is not ours"]);
+        assert!(in_one_line(&lost, Exit::Done).ends_with("what was acknowledged last may be lost"));
     }
 }
