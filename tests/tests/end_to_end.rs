@@ -83,6 +83,9 @@ fn every_file_beside_this_one_is_part_of_it() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let module = name.strip_suffix(".rs").unwrap_or(&name);
         let is_part = parts.lines().any(|line| line == format!("mod {module};"));
-        assert!(is_part || ["end_to_end", "policy_tools", "tracing"].contains(&module), "`tests/tests/{name}` is never run");
+        assert!(
+            is_part || ["end_to_end", "policy_tools", "tracing"].contains(&module),
+            "`tests/tests/{name}` is never run"
+        );
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Software that is not ours is played with in `ci` and `full` alone: it takes tools that not everybody has.
 
+use std::num::NonZero;
+
 use crate::components::{self, Guests};
 use crate::steps::{Failed, Steps};
 use crate::workspace::Workspace;
@@ -24,6 +26,9 @@ const LONG_TEST: &str = "every_flipped_byte_of_every_file";
 
 /// Generated cases of each property test, in `full`; proptest's own number is 256.
 const LONG_PROPTEST_CASES: &str = "4096";
+
+/// What says to a program of tests how many run at a time.
+const TESTS_AT_A_TIME: &str = "RUST_TEST_THREADS";
 
 /// The program that has Cedar and the interpreter of Rego, which policies are measured against.
 const NATIVE: &str = "attorn-differential";
@@ -79,6 +84,7 @@ fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result<(), Failed> {
 fn test(workspace: &Workspace, steps: &mut Steps, length: Length) -> Result<(), Failed> {
     steps.command("tests of what is apart", &workspace.cargo_apart(&["test"]))?;
     let tests = workspace.cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
+    let tests = tests.with_env(TESTS_AT_A_TIME, tests_at_a_time());
     let tests = match length {
         Length::Usual => tests,
         Length::Long => tests.with_env(interop::ROUNDS, LONG_ROUNDS).with_env("PROPTEST_CASES", LONG_PROPTEST_CASES),
@@ -89,6 +95,13 @@ fn test(workspace: &Workspace, steps: &mut Steps, length: Length) -> Result<(), 
         steps.command("long tests", &workspace.cargo(&long))?;
     }
     Ok(())
+}
+
+/// How many tests run at a time, where nobody has said so: many wait for something most of the time, so it is more than
+/// there are cores.
+fn tests_at_a_time() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::env::var(TESTS_AT_A_TIME).unwrap_or_else(|_| (2 * cores).to_string())
 }
 
 /// The benchmarks, built for speed. They print their figures themselves.

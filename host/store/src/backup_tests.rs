@@ -221,7 +221,7 @@ async fn what_does_not_say_where_it_ended_is_no_backup_and_is_named() {
         (b"", "does not say where the backup ended: it is not what `attorn backup` writes".to_owned(), true),
         (b"\xff\xfe", "does not say where the backup ended: it is not what `attorn backup` writes".to_owned(), true),
         (&whole[..whole.len() - 1], "does not say where the backup ended: it is not".to_owned(), true),
-        (&[&whole[..], &[b' '; 1 << 20]].concat(), "it is longer than `attorn backup` writes it".to_owned(), true),
+        (&[&whole[..], &vec![b' '; 1 << 20]].concat(), "it is longer than `attorn backup` writes it".to_owned(), true),
     ] {
         fs::write(&marker, bytes).unwrap();
         let refused = [

@@ -97,8 +97,7 @@ impl RepairError {
     /// is replaced.
     pub(crate) fn is_of_the_disk(&self) -> bool {
         match self {
-            Self::Open(OpenError::Io { source, .. })
-            | Self::Open(OpenError::Journal(JournalError::Io { source, .. }))
+            Self::Open(OpenError::Io { source, .. } | OpenError::Journal(JournalError::Io { source, .. }))
             | Self::Parts(
                 PartsError::Journal(JournalError::Io { source, .. }) | PartsError::Base(BaseError::Io { source, .. }),
             ) => has_failed(source),
@@ -131,9 +130,8 @@ impl BackupError {
         match self {
             Self::Io { source, .. } => is_irregular(source),
             Self::Within { .. } | Self::NotEmpty { .. } | Self::NotABackup { .. } | Self::OtherFormat { .. } => false,
-            Self::NoEnd { .. } | Self::TooManyNames { .. } => true,
             Self::Parts(error) => error.is_altered(),
-            Self::Record(_) => true,
+            Self::Record(_) | Self::NoEnd { .. } | Self::TooManyNames { .. } => true,
             Self::Open(error) => error.is_altered(),
         }
     }

@@ -197,7 +197,9 @@ mod tests {
     #[test]
     fn a_directory_with_more_names_than_there_may_be_is_refused_by_its_name() {
         let dir = TempDir::new().unwrap();
-        ["1.export", "1.index"].iter().for_each(|name| fs::write(dir.path().join(name), "").unwrap());
+        for name in ["1.export", "1.index"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
         each_name(dir.path(), 2, |_| Ok(())).unwrap();
         let refused = each_name(dir.path(), 1, |_| Ok(())).unwrap_err();
         assert!(refused.is_altered());

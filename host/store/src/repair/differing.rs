@@ -26,14 +26,12 @@ impl Repair<'_> {
     /// who has no key. Then a new journal is begun with it. A group is in the journal before it is in the engine, so only one
     /// that was closed has all that the old journal had: where it was in use, somebody has to answer for what may be lost.
     pub(super) fn of_engine_ahead(&self, error: RepairError) -> Result<Repaired, RepairError> {
-        let is_behind = match &error {
+        let is_behind = matches!(
+            &error,
             RepairError::Behind { .. }
-            | RepairError::EngineAhead { .. }
-            | RepairError::Parts(PartsError::Journal(JournalError::Behind { .. } | JournalError::Missing { .. })) => {
-                true
-            }
-            _ => false,
-        };
+                | RepairError::EngineAhead { .. }
+                | RepairError::Parts(PartsError::Journal(JournalError::Behind { .. } | JournalError::Missing { .. }))
+        );
         if !is_behind || !exists(&self.places.engine)? {
             return Err(error);
         }
