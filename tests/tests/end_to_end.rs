@@ -74,18 +74,27 @@ mod workload_issuers;
 use std::fs;
 use std::path::Path;
 
-/// A file that is no module here would be no test at all.
+/// A file that nobody names would be no test at all.
 #[test]
-fn every_file_beside_this_one_is_part_of_it() {
+fn every_file_beside_this_one_is_part_of_a_program() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let parts = include_str!("end_to_end.rs");
+    every_file_is_part_of(include_str!("end_to_end.rs"), &directory);
+}
+
+/// Each is a module of the program or the module that this is the text of, or a program of its own.
+#[expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+fn every_file_is_part_of(text: &str, directory: &Path) {
     for entry in fs::read_dir(directory).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        let module = name.strip_suffix(".rs").unwrap_or(&name);
-        let is_part = parts.lines().any(|line| line == format!("mod {module};"));
-        assert!(
-            is_part || ["end_to_end", "policy_tools", "tracing"].contains(&module),
-            "`tests/tests/{name}` is never run"
-        );
+        let path = entry.unwrap().path();
+        let module = path.file_stem().unwrap().to_str().unwrap();
+        let program = [format!("path = \"tests/{module}.rs\""), format!("path = \"tests/{module}/main.rs\"")];
+        let is_program = include_str!("../Cargo.toml").lines().any(|line| program.iter().any(|one| line == one));
+        let is_part = text.lines().any(|line| line == format!("mod {module};")) || ["mod", "main"].contains(&module);
+        assert!(is_part || is_program, "`{}` is never run", path.display());
+        if path.is_dir() {
+            let text = ["mod.rs", "main.rs"].iter().find_map(|name| fs::read_to_string(path.join(name)).ok());
+            let text = text.or_else(|| fs::read_to_string(path.with_extension("rs")).ok());
+            every_file_is_part_of(&text.unwrap_or_default(), &path);
+        }
     }
 }

@@ -9,7 +9,7 @@ use attorn_tests::{World, components, found};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-/// A component of this size keeps a compiler busy, and two at once could take one longer than a request may.
+/// A component of this size keeps a compiler busy, so that what waits for a moment in another test would wait in vain.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 /// More time than by default: what is tried here is not to depend on the machine.

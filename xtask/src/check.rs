@@ -5,6 +5,7 @@
 use std::num::NonZero;
 
 use crate::components::{self, Guests};
+use crate::run::Invocation;
 use crate::steps::{Failed, Steps};
 use crate::workspace::Workspace;
 use crate::{interop, readme, tidy};
@@ -81,10 +82,15 @@ fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result<(), Failed> {
     readme::check(workspace, steps)
 }
 
+/// The tests, or those that these arguments of `cargo test` name. All go on when some have failed.
+pub(crate) fn tests(workspace: &Workspace, which: &[&str]) -> Invocation {
+    let all = ["test", "--locked", "--workspace", "--no-fail-fast"];
+    workspace.cargo(&[&all[..], which].concat()).with_env(TESTS_AT_A_TIME, tests_at_a_time())
+}
+
 fn test(workspace: &Workspace, steps: &mut Steps, length: Length) -> Result<(), Failed> {
     steps.command("tests of what is apart", &workspace.cargo_apart(&["test"]))?;
-    let tests = workspace.cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
-    let tests = tests.with_env(TESTS_AT_A_TIME, tests_at_a_time());
+    let tests = tests(workspace, &[]);
     let tests = match length {
         Length::Usual => tests,
         Length::Long => tests.with_env(interop::ROUNDS, LONG_ROUNDS).with_env("PROPTEST_CASES", LONG_PROPTEST_CASES),

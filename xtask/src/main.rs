@@ -79,7 +79,7 @@ enum Task {
     ///
     /// On a machine that does nothing else: it builds for speed first, and needs what the languages need.
     Languages,
-    /// Build and test policies in every language, and the SDKs in all of theirs: a part of `ci`, alone
+    /// Build and test policies in every language, and the SDKs in all but Rust: a part of `ci`, alone
     ///
     /// Needs Node, Python, Go and make, and says which of them is missing.
     Polyglot {

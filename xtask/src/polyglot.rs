@@ -1,8 +1,9 @@
-//! `cargo xtask polyglot`: policies in every language, and the SDKs of agents and resource servers in all of them. All of it
-//! is part of `ci`, too; here it is alone.
+//! `cargo xtask polyglot`: policies in every language, and the SDKs of agents and resource servers in all but Rust, whose tests
+//! are like all others. All that is tested here is tested in `ci`, too; here it is alone.
 //!
 //! What is tested is the tests' own; here is which of them these are, and what they need.
 
+use crate::check;
 use crate::components::{self, Guests};
 use crate::interop::{self, Part};
 use crate::run::Invocation;
@@ -26,10 +27,7 @@ pub(crate) fn polyglot(workspace: &Workspace, steps: &mut Steps) -> Result<(), F
     steps.command("build", &workspace.cargo(&[&["build", "--locked", "--workspace"][..], &programs].concat()))?;
     let attorn = workspace.built("debug", "attorn").map_err(|why| Failed::before_any_step(&why))?;
     steps.command("tools of the languages", &attorn.with("policy").with("doctor"))?;
-    steps.command(
-        "policies",
-        &workspace.cargo(&[&["test", "--locked", "--workspace", "--no-fail-fast"][..], &TESTS].concat()),
-    )?;
+    steps.command("policies", &check::tests(workspace, &TESTS))?;
     interop::play(workspace, steps, &[Part::Sdks], None)?;
     steps.summary();
     Ok(())

@@ -20,8 +20,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long nothing may come: longer than the server takes at most.
 const READ_TIMEOUT: Duration = Duration::from_secs(35);
-/// The same for what may compile a policy.
-const LOADING_READ_TIMEOUT: Duration = Duration::from_secs(605);
+/// The same for what may compile a policy. How long that takes at most the server's configuration says: beyond this there is
+/// somebody who looks after it.
+const LOADING_READ_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// The longest answer that is kept in memory: a page of 200 of the longest entries, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;

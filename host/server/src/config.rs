@@ -137,8 +137,12 @@ pub enum ConfigError {
 impl ConfigError {
     /// What to do about it, where its message does not say that.
     #[must_use]
-    pub const fn help(&self) -> Option<&'static str> {
+    pub fn help(&self) -> Option<&'static str> {
         match self {
+            Self::Within { key, .. } if *key == "data_dir" => Some(
+                "a new key of the log and a restore replace the data directory: give it one of its own that this file is not \
+                 in, and while no server runs, move the data there",
+            ),
             Self::Within { .. } => Some(
                 "keep it apart from the data, which a new key of the log and a restore replace: while no server runs, \
                  move it out of the data directory and change the setting that names it",

@@ -16,7 +16,7 @@ use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 
 /// How many policies are made ready at a time; all but one of them wait.
-const LOADS_MAX: usize = 8;
+pub(crate) const LOADS_MAX: u32 = 8;
 
 /// The policies that are being made ready.
 #[derive(Debug, Clone, Default)]
@@ -78,7 +78,7 @@ impl Loads {
         since: TimeMs,
     ) -> Result<Place, Failure> {
         let mut running = self.lock();
-        if running.loads.len() >= LOADS_MAX {
+        if running.loads.len() >= LOADS_MAX as usize {
             let detail = format!("{LOADS_MAX} policies are being made ready already");
             return Err(
                 Failure::of(ProblemCode::Busy, detail).with_help("try again when one is done: `attorn load list`")

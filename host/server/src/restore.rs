@@ -57,7 +57,8 @@ pub struct Restored {
     pub entries: u64,
     /// Where the backup ended when it was made, and what came of it.
     pub reached: Reached,
-    /// At least so many were lost, as far as the high-water file knows, checkpoints in the backup, or what that says of its end.
+    /// At least so many were lost, as far as the high-water file knows, checkpoints in the backup, or what
+    /// the backup says of its end.
     pub lost: Option<u64>,
     /// How many first entries of the earlier log are those that were signed before, as far as the high-water file knows or
     /// checkpoints in the backup; none if nothing shows it of any.

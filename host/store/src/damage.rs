@@ -5,8 +5,6 @@
 
 use std::io::{self, ErrorKind};
 
-use rustix::io::Errno;
-
 use crate::backup::BackupError;
 use crate::base::BaseError;
 use crate::error::{OpenError, PartsError};
@@ -110,17 +108,17 @@ impl RepairError {
     }
 }
 
-/// Whether a disk, or what may be open at a time, is full, or something may not be used or cannot be read.
+/// Whether the system could not do what was asked, and not that it found something else, or nothing.
 fn has_failed(error: &io::Error) -> bool {
-    const FAILED: [ErrorKind; 5] = [
-        ErrorKind::StorageFull,
-        ErrorKind::QuotaExceeded,
-        ErrorKind::PermissionDenied,
-        ErrorKind::ReadOnlyFilesystem,
-        ErrorKind::OutOfMemory,
-    ];
-    const NUMBERS: [Errno; 3] = [Errno::IO, Errno::MFILE, Errno::NFILE];
-    FAILED.contains(&error.kind()) || Errno::from_io_error(error).is_some_and(|number| NUMBERS.contains(&number))
+    let is_found_otherwise = matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::UnexpectedEof
+            | ErrorKind::InvalidData
+    );
+    !is_irregular(error) && !is_found_otherwise
 }
 
 impl BackupError {

@@ -203,7 +203,7 @@ pub async fn run_dir_watched(
         watch(Far::Done(&report));
         reports.push(report);
     }
-    for policy in run.loaded.into_values().flatten() {
+    for policy in run.loaded.into_values().flatten().flatten() {
         coverage.declare(policy.requirements());
     }
     Ok(Report { cases: reports, coverage })
@@ -214,8 +214,8 @@ pub(crate) struct Run<'a> {
     component: &'a [u8],
     policy: PolicyId,
     limits: PolicyLimits,
-    /// By settings: most cases share theirs, and loading compiles.
-    loaded: BTreeMap<(Start, String), Result<LoadedPolicy, String>>,
+    /// By settings: most cases share theirs, and loading compiles. One that cannot start so is none.
+    loaded: BTreeMap<(Start, String), Option<Result<LoadedPolicy, String>>>,
 }
 
 /// How evaluations start.
@@ -225,9 +225,10 @@ pub(crate) enum Start {
     AsInForce,
     /// From the component as it came, with `init` before each.
     InitEachTime,
-    /// With every instruction counted: from the component as it came, or from a snapshot where `init` takes too long to
-    /// run each time.
-    Metered,
+    /// The same, with every instruction counted.
+    Counted,
+    /// As in a decision, with every instruction counted.
+    CountedFromSnapshot,
 }
 
 /// What a case comes to before anything is evaluated.
@@ -270,20 +271,25 @@ impl<'a> Run<'a> {
 
     /// What a decision about a case uses up, in units of fuel. Counting makes it slower, so what the policy says then is
     /// not what is compared. A snapshot of each of the settings would have to be compiled for it, so what `init` used up
-    /// is taken off instead.
+    /// is taken off instead, unless both together take too long.
     async fn fuel(&mut self, case: &Case) -> Result<Option<u64>, CasesError> {
-        let Some((_, Some(counted))) = self.case(case, Start::Metered).await? else { return Ok(None) };
-        if counted.outcome == Outcome::Failed(Failure::Deadline) {
-            // How far it got until its time was over is not the same twice.
-            return Ok(None);
-        }
         let starts_from_snapshot = match self.load(&case.settings, Start::AsInForce)? {
             Some(Ok(policy)) => policy.report().activation == Activation::Snapshot,
             _ => false,
         };
-        let Usage { fuel, fuel_of_init, .. } = counted.usage;
-        let of_init = fuel_of_init.filter(|_| starts_from_snapshot).unwrap_or_default();
-        Ok(fuel.map(|fuel| fuel.saturating_sub(of_init)))
+        let starts =
+            if starts_from_snapshot { &[Start::Counted, Start::CountedFromSnapshot][..] } else { &[Start::Counted] };
+        for start in starts {
+            let Some((_, Some(counted))) = self.case(case, *start).await? else { continue };
+            // How far it got until its time was over is not the same twice.
+            if counted.outcome == Outcome::Failed(Failure::Deadline) {
+                continue;
+            }
+            let Usage { fuel, fuel_of_init, .. } = counted.usage;
+            let of_init = fuel_of_init.filter(|_| starts_from_snapshot).unwrap_or_default();
+            return Ok(fuel.map(|fuel| fuel.saturating_sub(of_init)));
+        }
+        Ok(None)
     }
 
     /// A case up to its evaluation.
@@ -320,25 +326,20 @@ impl<'a> Run<'a> {
                 component: self.component,
                 settings: settings.as_str(),
                 limits: self.limits,
-                metered: start == Start::Metered,
-                without_snapshot: start != Start::AsInForce,
+                metered: matches!(start, Start::Counted | Start::CountedFromSnapshot),
+                without_snapshot: matches!(start, Start::InitEachTime | Start::Counted),
             };
-            let load = |request| self.engine.load_watched(request, &Progress::default(), &Cancel::default());
-            let mut loaded = load(request.clone());
-            if let (Start::Metered, Err(LoadError::TooSlow { .. })) = (start, &loaded) {
-                loaded = load(LoadRequest { without_snapshot: false, ..request });
-            }
-            let loaded = match loaded {
-                Ok(policy) => Ok(policy),
-                Err(LoadError::SettingsRejected { problem }) => Err(problem),
-                Err(LoadError::TooSlow { .. }) if start != Start::AsInForce => return Ok(None),
+            let loaded = match self.engine.load_watched(request, &Progress::default(), &Cancel::default()) {
+                Ok(policy) => Some(Ok(policy)),
+                Err(LoadError::SettingsRejected { problem }) => Some(Err(problem)),
+                Err(LoadError::TooSlow { .. }) if start != Start::AsInForce => None,
                 // The component is none that no case could ask: it comes to this under these settings.
-                Err(error) if error.may_load_otherwise() => Err(in_one_line(&error)),
+                Err(error) if error.may_load_otherwise() => Some(Err(in_one_line(&error))),
                 Err(error) => return Err(CasesError::NotLoaded(error)),
             };
             self.loaded.insert(key.clone(), loaded);
         }
-        Ok(self.loaded.get(&key))
+        Ok(self.loaded.get(&key).and_then(Option::as_ref))
     }
 }
 

@@ -104,9 +104,16 @@ const TOOLS: &[Tool] = &[
     Tool {
         command: &["go", "version"],
         at_least: Some((1, 25)),
-        needed_by: GO,
+        needed_by: &[Part::Log, Part::Sdks],
         help: "Go 1.25 or later, which gets the version that is needed by itself, see https://go.dev/dl",
         debian: None,
+    },
+    Tool {
+        command: &["make", "--version"],
+        at_least: None,
+        needed_by: &[Part::Sdks],
+        help: "make, for policies in C",
+        debian: Some("make"),
     },
     Tool {
         command: &["ssh-agent", "true"],

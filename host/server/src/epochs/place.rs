@@ -5,12 +5,11 @@
 //! directory that it leads to is replaced, and the link stays. What nothing can take the place of is refused before
 //! anything is done.
 
-use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use attorn_store::is_there;
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::EpochError;
 use crate::config::Config;
@@ -32,16 +31,19 @@ fn followed(named: &Path) -> Result<PathBuf, EpochError> {
         }
         dir => dir.map_err(io(&named))?,
     };
-    let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).map_err(io(path));
-    let is_root = match dir.parent() {
-        Some(above) => device(&dir)? != device(above)?,
-        None => true,
-    };
+    let is_root = dir.parent().is_none() || is_mount(&dir).map_err(io(&dir))?;
     if is_root { Err(EpochError::Mounted(dir)) } else { Ok(dir) }
+}
+
+/// Whether something is mounted there, from another file system or from elsewhere in the same one.
+fn is_mount(dir: &Path) -> std::io::Result<bool> {
+    let found = statx(CWD, dir, AtFlags::empty(), StatxFlags::BASIC_STATS)?;
+    Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     use tempfile::TempDir;

@@ -21,7 +21,7 @@ use crate::http::call::{Call, Caller, Reply, parse_query};
 use crate::http::connections::{LetIn, Party};
 use crate::http::errors::{Errors, respond_with};
 use crate::http::failure::Failure;
-use crate::http::route::{Access, Content, Route};
+use crate::http::route::{Access, Content, REQUEST_TIMEOUT, Route};
 use crate::http::strangers::{Remote, claimed};
 use crate::http::tls::ClientCertificates;
 use crate::oauth::form::Form;
@@ -79,7 +79,7 @@ async fn serve(app: Arc<App>, route: Arc<Route>, path: Option<RawPathParams>, re
         return respond_with(&app, Errors::of(&route), &id, Err(failure));
     };
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let longest = route.lasts_at_most();
+    let longest = route.lasts_at_most(&app.config.compile);
     let answer = tokio::time::timeout(longest, handle(&app, &route, (&id, path), &parts, body)).await;
     let answer = answer.unwrap_or_else(|_| {
         let detail = format!("the request took longer than {} s", longest.as_secs());
@@ -115,7 +115,7 @@ async fn handle(
     }
     let body = match body {
         Ok(body) => body,
-        Err(unread) => read_body(unread, route.body_bytes_max).await?,
+        Err(unread) => read_body_within(REQUEST_TIMEOUT, unread, route.body_bytes_max).await?,
     };
     let form = form.map_or_else(|| form_of(route, &body), |form| Ok(Some(form)))?;
     let query = parse_query(parts.uri.query().unwrap_or_default())?;

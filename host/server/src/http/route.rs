@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use attorn_artifact::WorkerLimits;
 use attorn_core::Duty;
 use axum::http::Method;
 use schemars::{Schema, SchemaGenerator};
@@ -13,6 +14,7 @@ use schemars::{Schema, SchemaGenerator};
 use crate::app::App;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
+use crate::loads::LOADS_MAX;
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,9 +122,8 @@ pub(crate) struct Route {
     pub(crate) handler: fn(Arc<App>, Call) -> Answer,
 }
 
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// What compiles is bounded by limits of its own, and several wait for each other; how far they are `/v1/loads` says.
-const LOADING_TIMEOUT: Duration = Duration::from_mins(10);
+/// The longest that a request may take which compiles nothing, and any body to arrive.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most bytes of a body, where a route does not say otherwise.
 pub(crate) const BODY_BYTES_MAX: usize = 32 << 10;
@@ -180,9 +181,11 @@ impl Route {
         )
     }
 
-    /// The longest that one may take, its body's arrival included.
-    pub(crate) fn lasts_at_most(&self) -> Duration {
-        if self.loads() { LOADING_TIMEOUT } else { REQUEST_TIMEOUT }
+    /// The longest that one may take, its body's arrival included, where a policy is compiled within these limits. One that
+    /// compiles may have to wait until all others have that may wait with it; how far they are `/v1/loads` says.
+    pub(crate) fn lasts_at_most(&self, compile: &WorkerLimits) -> Duration {
+        let each = Duration::from_secs(compile.wall_s_max);
+        if self.loads() { REQUEST_TIMEOUT + each * LOADS_MAX } else { REQUEST_TIMEOUT }
     }
 
     /// Its path as the `OpenAPI` document has it, which knows no parameters of several segments.

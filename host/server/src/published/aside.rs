@@ -51,7 +51,13 @@ pub(super) fn name_for(path: &Path) -> io::Result<Option<PathBuf>> {
 pub(super) fn keep(path: &Path) -> io::Result<()> {
     let Some(aside) = name_for(path)? else { return Ok(()) };
     if !is_there(&aside)? {
-        fs::hard_link(path, &aside).or_else(|_| fs::rename(path, &aside))?;
+        match fs::hard_link(path, &aside) {
+            // Of a directory, or where there are no second names.
+            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) => {
+                fs::rename(path, &aside)?;
+            }
+            kept => kept?,
+        }
     }
     sync_dir(path.parent().unwrap_or(path))
 }

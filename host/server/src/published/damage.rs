@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use attorn_log::segments::{SEGMENT_BYTES_MAX, SEGMENTS, SegmentError, Span, read_segment, segment_name};
 use attorn_log::{CheckpointVerifier, SignedCheckpoint};
+use attorn_store::is_there;
 
 use super::aside;
 use super::files::{self, NEWEST, WITNESSED};
@@ -141,7 +142,11 @@ fn has(found: &Found, number: u64) -> bool {
 
 /// One of the two files of a checkpoint each. Where it is not there any more, what lies aside says how many entries it counted.
 fn checkpoint_bad(dir: &Path, name: &str, problem: &str, which: impl FnOnce(Option<u64>) -> Which) -> BadFile {
+    let is_there = is_there(&dir.join(name)).unwrap_or(true);
     let said = said_in(dir, name).or_else(|| {
+        if is_there {
+            return None;
+        }
         let asides = aside::all(&dir.join(name)).unwrap_or_default();
         asides.iter().filter_map(|aside| said_in(dir, aside.file_name()?.to_str()?)).max()
     });

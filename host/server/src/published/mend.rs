@@ -14,7 +14,7 @@ use std::path::Path;
 
 use attorn_log::CheckpointSigner;
 use attorn_log::segments::{SEGMENTS, Span, segment_name};
-use attorn_store::{Integrity, Store, is_there};
+use attorn_store::{Integrity, Store};
 
 use super::damage::{self, BadFile, Found, Which};
 use super::error::CONTRADICTS_HELP;
@@ -24,9 +24,6 @@ use super::{aside, continued, directory};
 use crate::config::Config;
 use crate::http::failure::causes;
 use crate::{high_water, most_seen};
-
-/// What builds of before called the history while they took it over out of one file. Nothing reads it.
-const STRAY: &str = "checkpoints.old";
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -56,8 +53,7 @@ pub(crate) async fn mend(
 ) -> Result<Mended, String> {
     let (dir, verifier) = (directory(&config.data_dir, &signer.verifier()), signer.verifier());
     let size = store.log_head().map_err(|error| causes(&error))?.size;
-    let mut found = damage::look(&dir, &verifier, Some(size));
-    found.bad.extend(stray(&dir));
+    let found = damage::look(&dir, &verifier, Some(size));
     let contradicted = contradicts(config, store, signer, &found, size).await;
     if found.bad.is_empty() {
         return Ok(Mended { refused: contradicted, ..Mended::default() });
@@ -131,13 +127,6 @@ async fn contradicts(
         "its text counts {most} entries, and the log has {size}: entries may be lost, or the store is an older copy"
     );
     Some(Refused { why, help: None })
-}
-
-/// What does not belong in this directory, and was read there once. What cannot be looked at is in nobody's way.
-fn stray(dir: &Path) -> Option<BadFile> {
-    let path = dir.join(STRAY);
-    let problem = "does not belong there".to_owned();
-    is_there(&path).unwrap_or(false).then_some(BadFile { path, problem, which: Which::Stray })
 }
 
 /// Have a damaged file aside. A segment is replaced at once with what was whole in it; the newest checkpoint stays until

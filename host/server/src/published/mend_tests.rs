@@ -141,23 +141,6 @@ async fn what_lies_aside_keeps_a_log_from_being_signed_that_is_shorter() {
 }
 
 #[tokio::test]
-async fn what_was_called_so_while_it_was_taken_over_is_moved_aside_and_touches_no_history() {
-    let stage = stage().await;
-    let (path, history) = (stage.path("checkpoints.old"), stage.read("checkpoints/0"));
-    for (n, what) in
-        ["an empty file", "a file of holes", "a pipe", "a directory", "a link", "a link to nothing"].iter().enumerate()
-    {
-        put_each(&path, what);
-        // A server starts with it.
-        Kept::open(&stage.published, &stage.signer.verifier()).unwrap();
-        let aside = stage.path(&format!("checkpoints.old.broken-{}", n + 1));
-        stage.mends(&format!("` does not belong there; it was moved to `{}`", aside.display())).await;
-        assert!(fs::symlink_metadata(&aside).is_ok() && fs::symlink_metadata(&path).is_err(), "{what}");
-        assert_eq!(stage.read("checkpoints/0"), history, "{what}");
-    }
-}
-
-#[tokio::test]
 async fn what_is_no_directory_where_the_history_should_be_is_moved_aside_and_the_history_goes_on() {
     for what in ["an empty file", "a file of holes", "a pipe", "a link", "a link to nothing"] {
         let stage = stage().await;

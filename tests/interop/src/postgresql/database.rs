@@ -79,7 +79,7 @@ impl Database {
         self.signal("CONT").await;
     }
 
-    /// A signal for the one that listens and all that it started. Gives which those are.
+    /// A signal for the one that listens and all that it started. Gives what it started.
     async fn signal(&self, name: &str) -> Vec<String> {
         let pid = std::fs::read_to_string(self.server.data().join("postmaster.pid")).unwrap();
         let pid = pid.lines().next().unwrap().to_owned();
