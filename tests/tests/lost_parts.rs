@@ -363,3 +363,20 @@ async fn a_killed_server_whose_journal_lost_its_end_goes_on_where_somebody_answe
     assert!(said["problem"].as_str().unwrap().starts_with(lost), "{said}");
     stage.runs_again().await;
 }
+
+/// Nothing that is decided rests on it, so it is restored, and nobody has to find out later what is lacking.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_lacks_what_was_published_is_restored_and_says_so() {
+    let stage = Stage::set().await;
+    for part in ["log/1/checkpoint", "log/1", "log"] {
+        let path = stage.backup.join(part);
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+        fs::remove_dir_all(stage.fresh.data_dir()).unwrap();
+        let said = stage.ends(5, &["restore", stage.backup.to_str().unwrap()]);
+        assert!(said.contains("/backup/log/1` has no checkpoint: what was published of the log"), "{part}: {said}");
+    }
+}

@@ -36,6 +36,7 @@ use crate::epochs::{BadEntries, Ended, EpochError, NextKey, PLAIN, beside, expor
 use crate::high_water::{self, Looked};
 use crate::http::failure::{Failure, causes};
 use crate::published;
+use crate::published::gone;
 use crate::published::signed::Compared;
 use crate::run::{ServeError, root_key};
 use crate::{entry, keys};
@@ -167,7 +168,8 @@ async fn restore_beside(
     // What a later epoch left that the backup does not have keeps no name that this one needs.
     let later = published::newest_epoch(backup).map_err(io(backup))?;
     let later = later.filter(|later| *later > key.origin().epoch);
-    let strange = strange::see_to(backup, (&was, work, target), key.origin().epoch)?;
+    let mut strange = strange::see_to(backup, (&was, work, target), key.origin().epoch)?;
+    strange.extend(unpublished(backup, &was, &old)?);
     let ended = Ended::keep(&old, signer, &was, &walked.bad_bundles)?;
     let earlier = ended.checkpoint.checkpoint().clone();
     // What came after the backup may be that somebody else had the key.
@@ -287,6 +289,19 @@ fn free(target: &Path, work: &Path) -> Result<(), EpochError> {
         }
     }
     Ok(())
+}
+
+/// What is said where a server ran and the backup has no checkpoint of it.
+fn unpublished(backup: &Path, was: &Path, old: &Store) -> Result<Option<String>, EpochError> {
+    let dir = gone::unpublished_in(was, old).map_err(Failure::from)?;
+    Ok(dir.map(|dir| {
+        let dir = backup.join(dir.strip_prefix(was).unwrap_or(&dir));
+        format!(
+            "`{}` has no checkpoint: what was published of the log, earlier checkpoints and what witnesses cosigned, is not in the \
+             backup; another copy of the same backup may have it",
+            dir.display()
+        )
+    }))
 }
 
 /// By how many epochs a directory that nobody has signed may be later than the backup's own.

@@ -4,8 +4,9 @@
 //! walked from end to end before it takes its place, and the files that were there are moved aside. Where the
 //! journal is damaged in a place that the engine has passed, and all after that is whole, the engine is what a new
 //! journal is begun with. Where more of it is damaged there is no repair, for what it lost nobody has: then a
-//! backup is what is left. The same goes for an engine that was in use when the machine stopped: it may lack something
-//! that nobody misses, and is never what anything is made anew of.
+//! backup is what is left. The same goes for an engine that was in use when the machine stopped, or when the server
+//! was killed and its journal lost its end: it may lack something that nobody misses, and is what a new journal is begun with
+//! only where somebody answers for that ([`LostEnd`]).
 //!
 //! Each change is made whole beside what it replaces, and takes its place by one rename: wherever a repair is cut
 //! off, the next one or the next opening goes on from there.
@@ -41,7 +42,7 @@ use self::rebuild::Rebuilt;
 use crate::boot::{Boot, CutOffBy};
 use crate::caught::caught;
 use crate::commit::Store;
-use crate::error::{OpenError, StorageError};
+use crate::error::{OpenError, PartsError, StorageError};
 use crate::files::sync_dir;
 use crate::follower::Pace;
 use crate::head::{Head, LogName};
@@ -263,7 +264,14 @@ impl Repair<'_> {
                 error @ (JournalError::Damaged { .. } | JournalError::Hole { .. }),
             ))) => {
                 let replace = || self.replace_journal(&causes(&error), Begun::With(Engine::AndJournal));
-                caught(replace).unwrap_or_else(|_| Err(error.into()))
+                match caught(replace) {
+                    // Its end is lost, too.
+                    Ok(Err(why @ RepairError::Parts(PartsError::Journal(JournalError::Behind { .. })))) => {
+                        self.of_engine_ahead(why)
+                    }
+                    Ok(replaced) => replaced,
+                    Err(_) => Err(error.into()),
+                }
             }
             // Nothing is known of what is on disk, or it is none of the engine's: making that anew mends nothing.
             Err(error) if error.is_of_the_disk() || self.is_of_blobs(&error) => Err(error),

@@ -3,10 +3,14 @@
 
 use std::fs;
 
+use tempfile::TempDir;
+
 use super::ahead_tests::{cut_journal, longer, names};
+use super::tests::fill;
 use super::*;
 use crate::error::PartsError;
-use crate::fixtures::{copy, meta, ours};
+use crate::fixtures::{copy, lazy, meta, ours};
+use crate::trees::Trees;
 
 #[tokio::test]
 async fn an_engine_that_was_in_use_is_begun_with_where_somebody_answers_for_what_may_be_lost() {
@@ -54,6 +58,62 @@ async fn an_engine_that_was_in_use_and_is_not_ours_is_begun_with_by_nobody() {
         let error = Store::repair_with(dir.path(), &ours(), None, (accepted, &|_| true)).unwrap_err();
         assert!(matches!(error, RepairError::Parts(PartsError::Journal(JournalError::Behind { .. }))), "{error:?}");
         assert_eq!(names(dir.path()), before);
+    }
+}
+
+/// A newer base copy says that there was more, whatever somebody answers for.
+#[tokio::test]
+async fn an_engine_that_is_older_than_a_base_copy_is_begun_with_by_nobody() {
+    for is_closed in [true, false] {
+        let (dir, early) = (longer().await.0, TempDir::new().unwrap());
+        copy(&dir.path().join("store"), &early.path().join("store"));
+        let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
+        fill(&store, 2_000).await;
+        let late = store.verify_integrity().await.unwrap().version;
+        drop(store);
+        let trees = Trees::open(&dir.path().join("store")).unwrap();
+        crate::base::write(&dir.path().join("base"), trees.store_id().unwrap().unwrap(), late, &trees).unwrap();
+        drop(trees);
+        fs::remove_dir_all(dir.path().join("store")).unwrap();
+        copy(&early.path().join("store"), &dir.path().join("store"));
+        cut_journal(dir.path(), true);
+        if !is_closed {
+            Boot::of_machine().say_open(&Places::of(dir.path())).unwrap();
+        }
+        let before = names(dir.path());
+        for accepted in [Accepted::NOTHING, Accepted::LOST_END] {
+            let error = Store::repair_with(dir.path(), &ours(), None, (accepted, &|_| true)).unwrap_err();
+            assert!(
+                matches!(error, RepairError::Parts(PartsError::Journal(JournalError::Missing { .. }))),
+                "{error:?}"
+            );
+            assert_eq!(names(dir.path()), before);
+        }
+    }
+}
+
+/// The journal is damaged where the engine has passed, and its end is lost, too.
+#[tokio::test]
+async fn a_journal_that_is_damaged_twice_is_begun_anew_with_an_engine_that_has_all() {
+    for is_closed in [true, false] {
+        let (dir, expect) = longer().await;
+        cut_journal(dir.path(), false);
+        let first = crate::journal::segments(&dir.path().join("journal")).unwrap().remove(0).path;
+        let mut bytes = fs::read(&first).unwrap();
+        bytes[200] ^= 1;
+        fs::write(&first, bytes).unwrap();
+        let accepted = if is_closed {
+            Accepted::NOTHING
+        } else {
+            Boot::of_machine().say_open(&Places::of(dir.path())).unwrap();
+            let error = Store::repair(dir.path(), &ours()).unwrap_err();
+            assert!(matches!(error, RepairError::EndLost { .. }), "{error:?}");
+            Accepted::LOST_END
+        };
+        match Store::repair_with(dir.path(), &ours(), None, (accepted, &|_| true)).unwrap() {
+            Repaired::NewJournal { integrity, .. } => assert_eq!(integrity, expect),
+            other => panic!("{other:?}"),
+        }
     }
 }
 

@@ -2,17 +2,19 @@
 //!
 //! The data directory is replaced when the log's key is rotated, and made anew by a restore; copies of it are what backups
 //! are for. A key in it would go with the old one, or be in each copy of what it is there to protect. So it is refused when
-//! the configuration is read, before anything is lost, by whatever links and mounts it leads there.
+//! the configuration is read, before anything is lost, by whatever links it leads there. That a directory within the data
+//! directory is mounted elsewhere, and named there, is not seen.
 
 use std::path::{Component, Path, PathBuf};
 
 use attorn_store::is_within;
 
 use super::{Config, ConfigError, Tls};
+use crate::epochs::beside;
 
 /// See that nothing which a configuration that was read from here names is within its data directory.
 pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
-    let mut named = vec![
+    let mut named: Vec<(&'static str, &Path)> = vec![
         ("data_dir", path),
         ("root_key", config.root_key.as_path()),
         ("user_keys", config.user_keys.as_path()),
@@ -21,14 +23,15 @@ pub(super) fn check(config: &Config, path: &Path) -> Result<(), ConfigError> {
     if let Tls::Server { certificate, key } = &config.tls {
         named.extend([("tls_certificate", certificate.as_path()), ("tls_key", key.as_path())]);
     }
-    let dir = &config.data_dir;
-    match named.into_iter().find(|(_, inner)| stands_in(inner, dir)) {
-        Some((key, inner)) => {
-            let (path, inner, dir) = (path.to_owned(), inner.to_owned(), dir.clone());
-            Err(ConfigError::Within { path, key, inner, dir })
+    // What a restore or a new key makes beside it, and whoever finds it left over removes.
+    let dirs = ["", ".restoring", ".rotating"].map(|ending| beside(&config.data_dir, ending));
+    for dir in dirs {
+        if let Some((key, inner)) = named.iter().find(|(_, inner)| stands_in(inner, &dir)) {
+            let (path, inner) = (path.to_owned(), (*inner).to_owned());
+            return Err(ConfigError::Within { path, key, inner, dir });
         }
-        None => Ok(()),
     }
+    Ok(())
 }
 
 /// Whether a path leads into a directory, or is the name of a link there that leads elsewhere.
@@ -114,6 +117,11 @@ mod tests {
                 }
             }
             fs::create_dir_all(&data).unwrap();
+        }
+        // What is left over of a restore or a new key somebody removes.
+        for inner in ["data.restoring/users", "data.rotating"] {
+            let error = read(&dir, &format!("user_keys = {inner:?}")).unwrap_err();
+            assert!(matches!(error, ConfigError::Within { key: "user_keys", .. }), "{inner}: {error}");
         }
         for data_dir in [".", "", "../"] {
             let error = read(&dir, &format!("data_dir = {data_dir:?}")).unwrap_err().to_string();

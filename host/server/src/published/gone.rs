@@ -12,7 +12,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use attorn_log::segments::SEGMENTS;
 use attorn_log::{CheckpointVerifier, Entry, Epoch, Origin};
@@ -87,16 +87,19 @@ pub(crate) fn look(config: &Config, verifier: &CheckpointVerifier, store: &Store
 /// What is said where a server ran and the checkpoint is gone, and all that was published with it. A repair makes none of
 /// that anew: no key is at hand that could sign, and nobody has the rest.
 pub(crate) fn unpublished(config: &Config, store: &Store) -> Result<Option<String>, ReadError> {
-    let dir = published_in(&config.data_dir, store.log_head()?.epoch);
-    if files::has_newest(&dir) || first_start(store)?.is_none() {
-        return Ok(None);
-    }
+    let Some(dir) = unpublished_in(&config.data_dir, store)? else { return Ok(None) };
     Ok(Some(format!(
         "`{}` has no checkpoint: what was published of the log is gone. The next start of the server (`attorn serve`) signs a \
          new one, and says so in the log; to have the earlier checkpoints and what witnesses cosigned, put the directory \
          back from a backup before that",
         dir.display()
     )))
+}
+
+/// Where in a data directory a checkpoint of this epoch is lacking, although a server ran.
+pub(crate) fn unpublished_in(data_dir: &Path, store: &Store) -> Result<Option<PathBuf>, ReadError> {
+    let dir = published_in(data_dir, store.log_head()?.epoch);
+    Ok((!files::has_newest(&dir) && first_start(store)?.is_some()).then_some(dir))
 }
 
 /// Whether a server ran in this epoch.

@@ -32,10 +32,9 @@ const ANEW: [&str; 13] = [
     "index",
     CACHE_DIRECTORY,
 ];
-/// Directories whose files are made anew in each epoch: a number names each.
-const FRAMED: [&str; 3] = ["base", "journal", "journal.new"];
-/// How the names of these files end.
-const FRAMED_ENDINGS: [&str; 2] = ["base", "journal"];
+/// Directories whose files are made anew in each epoch: a number of 20 digits names each, and an ending.
+const FRAMED: [(&str, &str); 3] = [("base", "base"), ("journal", "journal"), ("journal.new", "journal")];
+const FRAMED_DIGITS: usize = 20;
 /// How one of them is called until it is written.
 const FRAMED_NEW: &str = "next.new";
 
@@ -46,8 +45,8 @@ enum Kind {
     Whole,
     /// It is made anew in each epoch.
     Anew,
-    /// It has files that are made anew in each epoch.
-    Framed,
+    /// It has files that are made anew in each epoch, whose names end so.
+    Framed(&'static str),
     /// It went over before the old epoch ended.
     Plain,
     /// Nobody knows it.
@@ -56,27 +55,30 @@ enum Kind {
 
 impl Kind {
     /// What something of this name is, in a directory of this kind.
-    fn of(self, name: &OsStr) -> Self {
+    fn of(self, name: &OsStr, is_dir: bool) -> Self {
         match self {
             Self::Whole if ANEW.iter().any(|anew| name == *anew) => Self::Anew,
-            Self::Whole if FRAMED.iter().any(|framed| name == *framed) => Self::Framed,
             Self::Whole if PLAIN.iter().any(|plain| name == *plain) => Self::Plain,
-            Self::Framed if is_framed(name) => Self::Anew,
-            Self::Whole | Self::Framed | Self::Unknown => Self::Unknown,
+            Self::Whole => {
+                let framed = FRAMED.iter().find(|(framed, _)| name == *framed);
+                framed.map_or(Self::Unknown, |(_, ending)| Self::Framed(ending))
+            }
+            Self::Framed(ending) if !is_dir && is_framed(name, ending) => Self::Anew,
+            Self::Framed(_) | Self::Unknown => Self::Unknown,
             Self::Anew => Self::Anew,
             Self::Plain => Self::Plain,
         }
     }
 }
 
-fn is_framed(name: &OsStr) -> bool {
+fn is_framed(name: &OsStr, ending: &str) -> bool {
     let number = Path::new(name).file_stem().and_then(OsStr::to_str).unwrap_or_default();
-    let is_number = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
-    name == FRAMED_NEW || (is_number && ends_in(name, &FRAMED_ENDINGS))
+    let is_number = number.len() == FRAMED_DIGITS && number.bytes().all(|digit| digit.is_ascii_digit());
+    name == FRAMED_NEW || (is_number && ends_in(name, ending))
 }
 
-fn ends_in(name: &OsStr, endings: &[&str]) -> bool {
-    Path::new(name).extension().is_some_and(|ending| endings.iter().any(|known| ending == *known))
+fn ends_in(name: &OsStr, ending: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found == ending)
 }
 
 /// Give all that nobody knows of the old directory a second name in the new one, which nobody has open.
@@ -87,10 +89,11 @@ pub(super) fn carry_over(old: &Path, new: &Path) {
 fn carry(old: &Path, new: &Path, kind: Kind) {
     let carried = fs::read_dir(old).and_then(|mut entries| {
         entries.try_for_each(|entry| {
-            let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
-            match kind.of(&name) {
+            let entry = entry?;
+            let (path, name) = (entry.path(), entry.file_name());
+            match kind.of(&name, entry.file_type()?.is_dir()) {
                 Kind::Unknown => give_second_name(&path, &new.join(name)),
-                kind @ Kind::Framed => carry(&path, &new.join(name), kind),
+                kind @ Kind::Framed(_) => carry(&path, &new.join(name), kind),
                 Kind::Whole | Kind::Anew | Kind::Plain => {}
             }
             Ok(())
@@ -107,7 +110,7 @@ fn give_second_name(from: &Path, to: &Path) {
         if !found.is_dir() {
             return fs::hard_link(from, to);
         }
-        DirBuilder::new().mode(0o700).create(to)?;
+        DirBuilder::new().mode(found.mode()).create(to)?;
         for entry in fs::read_dir(from)? {
             let entry = entry?;
             give_second_name(&entry.path(), &to.join(entry.file_name()));
@@ -134,14 +137,15 @@ fn remove(path: &Path, twin: &Path, kind: Kind, stays: &mut Option<String>) {
         let there = fs::symlink_metadata(twin);
         if found.is_dir() {
             for entry in fs::read_dir(path)? {
-                let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
-                remove(&path, &twin.join(&name), kind.of(&name), stays);
+                let entry = entry?;
+                let (name, is_dir) = (entry.file_name(), entry.file_type()?.is_dir());
+                remove(&entry.path(), &twin.join(&name), kind.of(&name, is_dir), stays);
             }
-            let is_known = matches!(kind, Kind::Whole | Kind::Anew | Kind::Framed);
+            let is_known = matches!(kind, Kind::Whole | Kind::Anew | Kind::Framed(_));
             return if is_known || there?.is_dir() { fs::remove_dir(path) } else { Err(nowhere_else()) };
         }
         let is_twin = || there.is_ok_and(|there| (there.dev(), there.ino()) == (found.dev(), found.ino()));
-        let is_unfinished = kind == Kind::Plain && found.is_file() && ends_in(path.as_os_str(), &[UNFINISHED]);
+        let is_unfinished = kind == Kind::Plain && found.is_file() && ends_in(path.as_os_str(), UNFINISHED);
         if kind == Kind::Anew || is_unfinished || is_twin() { fs::remove_file(path) } else { Err(nowhere_else()) }
     });
     if let Err(error) = removed {

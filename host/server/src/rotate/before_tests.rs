@@ -62,6 +62,9 @@ fn what_is_known_goes_and_what_nobody_knows_goes_over_under_its_name() {
     let unknown = [
         "base/notes.txt",
         "base/mine.base",
+        "base/2026.base",
+        "base/00000000000000000005.base/x",
+        "journal/00000000000000000001.base",
         "journal/00000000000000000001.journal.bak",
         "journal.broken-1/00000000000000000001.journal",
         "journal-new.broken-1/next.tmp",

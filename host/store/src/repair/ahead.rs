@@ -128,3 +128,26 @@ pub(super) fn is_of_them(places: &Places, store: StoreId) -> Result<bool, Repair
     let found: Vec<StoreId> = of_bases.chain(of_journal).map(|header| header.store).collect();
     Ok(found.is_empty() || found.contains(&store))
 }
+
+/// Whether one of the base copies of a store has more than its engine, by their names: then that is an older one, and what it
+/// lacks is known to have been there. One that cannot be used says so, too.
+pub(super) fn is_behind_a_base(places: &Places, (store, version): (StoreId, u64)) -> Result<bool, RepairError> {
+    let mut later = base::all(&places.base).map_err(at(&places.base))?;
+    later.retain(|base| base.version > version);
+    let store_of = |base: &base::Base| FileHeader::of_file(FileKind::Base, &base.path).map(|header| header.store);
+    Ok(later.iter().any(|base| store_of(base) == Some(store)))
+}
+
+/// Which store an engine is of, and its last batch; nothing if it does not say.
+pub(super) fn engine_of(places: &Places) -> Result<Option<(StoreId, u64)>, RepairError> {
+    let ask = || {
+        let trees = Trees::open(&places.engine)?;
+        let head = trees.head()?.map(|(_, head)| head.version);
+        Ok::<_, StorageError>(trees.store_id()?.zip(head))
+    };
+    match caught(ask) {
+        Ok(Err(unread)) if unread.is_of_the_disk => Err(RepairError::EngineUnread(unread)),
+        Ok(Ok(engine)) => Ok(engine),
+        _ => Ok(None),
+    }
+}

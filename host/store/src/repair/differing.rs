@@ -6,7 +6,7 @@ use std::fs;
 
 use attorn_log::Epoch;
 
-use super::ahead::{engine_beyond, is_of_them};
+use super::ahead::{engine_beyond, engine_of, is_behind_a_base, is_of_them};
 use super::new_journal::{Begun, Engine};
 use super::{Built, LostEnd, Repair, RepairError, Repaired, causes, could_be_made};
 use crate::boot::LastUse;
@@ -16,7 +16,6 @@ use crate::integrity::{Integrity, Walked};
 use crate::journal::JournalError;
 use crate::parts;
 use crate::places::exists;
-use crate::trees::Trees;
 
 /// What every engine of ours is beyond.
 const NOTHING: (Epoch, u64) = (Epoch(0), 0);
@@ -35,14 +34,14 @@ impl Repair<'_> {
         if !is_behind || !exists(&self.places.engine)? {
             return Err(error);
         }
+        let Some(engine) = engine_of(self.places)? else { return Err(error) };
         // Of another one, as it was before a restore, nothing is gone on with. One that was found to be ahead is ours, and of no
         // earlier epoch, whatever id it has.
-        if !matches!(error, RepairError::EngineAhead { .. }) {
-            match caught(|| Trees::open(&self.places.engine)?.store_id()) {
-                Ok(Err(unread)) if unread.is_of_the_disk => return Err(RepairError::EngineUnread(unread)),
-                Ok(Ok(Some(store))) if is_of_them(self.places, store)? => {}
-                _ => return Err(error),
-            }
+        if !matches!(error, RepairError::EngineAhead { .. }) && !is_of_them(self.places, engine.0)? {
+            return Err(error);
+        }
+        if is_behind_a_base(self.places, engine)? {
+            return Err(error);
         }
         let is_closed = self.boot.last_use(self.places)? == LastUse::Closed;
         let mut problem = causes(&error);
