@@ -17,6 +17,7 @@
 //! server has to know of before it goes on: then it is refused, and [`Store::repair`] is what they ask for. The same goes
 //! for a journal or base copies that are not whole, and for a log that is shorter than somebody has seen it.
 
+mod accepted;
 mod ahead;
 mod aside;
 mod bad_files;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 
 use attorn_log::Epoch;
 
+pub use self::accepted::{Accepted, LostEnd};
 pub use self::aside::{free_name, is_there};
 pub use self::bad_files::FilesOf;
 pub(crate) use self::bad_files::nowhere;
@@ -110,34 +112,6 @@ pub enum Repaired {
         /// Which files with entries are not what the log's tree says, and why.
         bad_files: Vec<String>,
     },
-}
-
-/// What somebody answers for who asks for a repair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Accepted {
-    /// A state that somebody else may have written.
-    pub foreign: ForeignState,
-    /// That what was acknowledged last may be lost.
-    pub lost_end: LostEnd,
-}
-
-impl Accepted {
-    /// Nothing that anybody would have to answer for.
-    pub const NOTHING: Self = Self { foreign: ForeignState::Refused, lost_end: LostEnd::Refused };
-    #[cfg(test)]
-    pub(crate) const FOREIGN: Self = Self { foreign: ForeignState::Accepted, ..Self::NOTHING };
-    #[cfg(test)]
-    pub(crate) const LOST_END: Self = Self { lost_end: LostEnd::Accepted, ..Self::NOTHING };
-}
-
-/// What becomes of an engine that was in use when it ended, where base copy and journal have less than it: what the journal
-/// had beyond the engine is lost then, and nobody can say whether it had anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LostEnd {
-    /// Nothing is begun with it.
-    Refused,
-    /// It is gone on with.
-    Accepted,
 }
 
 /// How long somebody has seen the log. A later epoch comes after all of an earlier one.
