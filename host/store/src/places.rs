@@ -21,6 +21,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
+use rustix::io::Errno;
+
 use crate::base;
 use crate::boot::{Boot, CutOffBy, LastUse};
 use crate::error::OpenError;
@@ -138,8 +140,14 @@ impl Places {
         let began = Instant::now();
         self.hold_since(began, &file)?.map_err(at(path))?;
         let dir = File::open(&self.dir).map_err(at(&self.dir))?;
-        let dir = self.hold_since(began, &dir)?.is_ok().then_some(dir);
-        Ok(Lock { _file: file, _dir: dir })
+        match self.hold_since(began, &dir)? {
+            Ok(()) => Ok(Lock { _file: file, _dir: Some(dir) }),
+            // Over a network a lock may need a file that is open for writing, which a directory never is.
+            Err(error) if Errno::from_io_error(&error).is_some_and(|errno| NO_LOCKS.contains(&errno)) => {
+                Ok(Lock { _file: file, _dir: None })
+            }
+            Err(error) => Err(at(&self.dir)(error)),
+        }
     }
 
     /// Hold one file, or say that somebody else does. The inner error is the system's.
@@ -229,6 +237,9 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
 pub(crate) fn exists(path: &Path) -> Result<bool, OpenError> {
     path.try_exists().map_err(at(path))
 }
+
+/// What a file system says that has no locks on directories.
+const NO_LOCKS: [Errno; 3] = [Errno::BADF, Errno::OPNOTSUPP, Errno::NOLCK];
 
 /// What to do where something else stands in the place of a directory.
 const BLOBS_AWAY: &str = "move away what stands in its place, and it is made anew";

@@ -12,8 +12,8 @@ const NOTHING_LEFT: &str = "nothing was changed, and there is nothing here that 
     directory, which may hold more than a backup, move it away, and `attorn restore` a backup";
 
 /// What to do where nothing here has what the log had.
-const BEHIND_HELP: &str = "nothing was changed: what is here is older than what the high-water file, or a checkpoint in `log/`, has \
-                            seen, and the database is not relied on. Put the right data directory back; if there is none, `attorn backup` this one, \
+const BEHIND_HELP: &str = "nothing was changed: what is here is older than what the high-water file, a checkpoint in `log/` or an \
+                            export in `epochs/` tells of, and the database is not relied on. Put the right data directory back; if there is none, `attorn backup` this one, \
                             move it away, and `attorn restore` the backup";
 
 /// What to do where the database has more, and a repair could not go on with it.
