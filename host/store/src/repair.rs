@@ -240,9 +240,11 @@ impl Repair<'_> {
                 let replace = || self.replace_journal(&causes(&error), Begun::With(Engine::AndJournal));
                 match caught(replace) {
                     // Its end is lost, too.
-                    Ok(Err(why @ RepairError::Parts(PartsError::Journal(JournalError::Behind { .. })))) => {
-                        self.of_engine_ahead(why)
-                    }
+                    Ok(Err(
+                        why @ RepairError::Parts(PartsError::Journal(
+                            JournalError::Behind { .. } | JournalError::Missing { .. },
+                        )),
+                    )) => self.of_engine_ahead(why),
                     Ok(replaced) => replaced,
                     Err(_) => Err(error.into()),
                 }

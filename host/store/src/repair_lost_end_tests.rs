@@ -98,10 +98,16 @@ async fn a_journal_that_is_damaged_twice_is_begun_anew_with_an_engine_that_has_a
     for is_closed in [true, false] {
         let (dir, expect) = longer().await;
         cut_journal(dir.path(), false);
-        let first = crate::journal::segments(&dir.path().join("journal")).unwrap().remove(0).path;
-        let mut bytes = fs::read(&first).unwrap();
+        // In what is read when it is opened.
+        let last = crate::journal::segments(&dir.path().join("journal")).unwrap().pop().unwrap().path;
+        let mut bytes = fs::read(&last).unwrap();
         bytes[200] ^= 1;
-        fs::write(&first, bytes).unwrap();
+        fs::write(&last, bytes).unwrap();
+        let opened = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
+        assert!(
+            matches!(opened, OpenError::Journal(JournalError::Damaged { .. } | JournalError::Hole { .. })),
+            "{opened:?}"
+        );
         let accepted = if is_closed {
             Accepted::NOTHING
         } else {
